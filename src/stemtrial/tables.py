@@ -1,0 +1,147 @@
+"""The tables that travel between rooms: one schema each, key columns first, units in names.
+
+A table is a plain ``dict`` of equally long NumPy columns. Inside replicate loops that is the fastest form;
+:func:`to_frame` gives the pandas view that people and files get.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from stemtrial.errors import InputError, did_you_mean
+
+Table = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its NumPy dtype, unit and meaning."""
+
+    dtype: str
+    unit: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Name, key columns and columns of one kind of table."""
+
+    name: str
+    keys: tuple[str, ...]
+    columns: Mapping[str, Column]
+
+
+_KEY = {
+    "replicate": Column("i4", "1", "which repetition of the trial"),
+    "patient": Column("i4", "1", "patient number within the replicate, 0-based"),
+}
+_DAY = {"day": Column("i4", "d", "days since the patient's randomisation")}
+
+
+def _schema(name: str, keys: tuple[str, ...], **columns: tuple[str, str, str]) -> Schema:
+    base: dict[str, Column] = dict(_KEY)
+    if "day" in keys:
+        base.update(_DAY)
+    base.update({k: Column(*v) for k, v in columns.items()})
+    return Schema(name, keys, base)
+
+
+SCHEMAS: dict[str, Schema] = {
+    s.name: s
+    for s in (
+        _schema(
+            "patients",
+            ("replicate", "patient"),
+            arm=("U24", "1", "randomised arm"),
+            recruit=("i8", "1", "identity of the recruit drawn into this place"),
+            entry_day=("i4", "d", "calendar day of randomisation, counted from the start of accrual"),
+            closure_day=("i4", "d", "day of the patient's last possible visit"),
+            age_years=("f8", "y", "age at baseline"),
+            female=("i1", "1", "1 for a woman"),
+            disease_duration_years=("f8", "y", "years since the first attack"),
+            relapses_last_12_months=("i4", "1", "reported relapses in the year before screening"),
+            edss=("f8", "EDSS", "rated EDSS at baseline"),
+            gd_lesions=("i4", "1", "enhancing lesions on the baseline scan"),
+            t2_volume_ml=("f8", "ml", "T2 lesion volume on the baseline scan"),
+        ),
+        _schema(
+            "visits",
+            ("replicate", "patient", "day"),
+            visit=("i2", "1", "number of the scheduled visit; -1 for a visit at a relapse"),
+            edss=("f8", "EDSS", "rated EDSS"),
+        ),
+        _schema("relapses", ("replicate", "patient", "day")),
+        _schema(
+            "mri",
+            ("replicate", "patient", "day"),
+            visit=("i2", "1", "number of the scheduled visit"),
+            gd_lesions=("i4", "1", "visible gadolinium-enhancing lesions"),
+            new_t2_lesions=("i4", "1", "new or enlarging T2 lesions since the previous scan"),
+            t2_volume_ml=("f8", "ml", "T2 lesion volume"),
+            brain_volume_change_pct=("f8", "%", "percentage brain volume change since the baseline scan"),
+        ),
+        _schema(
+            "exposure",
+            ("replicate", "patient", "day"),
+            therapy=("U32", "1", "therapy that starts on this day"),
+            reason=("U24", "1", "why it starts: randomised, switch, crossover"),
+        ),
+        _schema(
+            "adverse_events",
+            ("replicate", "patient", "day"),
+            term=("U40", "1", "what happened"),
+            grade=("i1", "1", "CTCAE grade 1-5"),
+            serious=("i1", "1", "1 for a serious adverse event"),
+            cause=("U32", "1", "therapy that caused it"),
+        ),
+        _schema(
+            "disposition",
+            ("replicate", "patient", "day"),
+            event=("U24", "1", "completed, dropped_out, died, crossed_over"),
+            reason=("U40", "1", "why"),
+        ),
+    )
+}
+
+
+def make(name: str, **columns: NDArray[Any]) -> Table:
+    """Build a table of schema ``name``; extra columns (instruments) are allowed after the declared ones.
+
+    Raises
+    ------
+    InputError
+        If the schema is unknown, a column is missing, or the columns differ in length.
+    """
+    if name not in SCHEMAS:
+        raise InputError(f"table '{name}' is not known{did_you_mean(name, SCHEMAS)}")
+    schema = SCHEMAS[name]
+    missing = [c for c in schema.columns if c not in columns]
+    if missing:
+        raise InputError(f"table '{name}' lacks column '{missing[0]}'; it needs {', '.join(schema.columns)}")
+    out: Table = {c: np.asarray(columns[c], dtype=spec.dtype) for c, spec in schema.columns.items()}
+    out.update({c: np.asarray(v) for c, v in columns.items() if c not in schema.columns})
+    lengths = {c: len(v) for c, v in out.items()}
+    if len(set(lengths.values())) > 1:
+        raise InputError(f"columns of table '{name}' differ in length: {lengths}")
+    return out
+
+
+def concat(tables: list[Table]) -> Table:
+    """Stack tables of one schema."""
+    return {c: np.concatenate([t[c] for t in tables]) for c in tables[0]}
+
+
+def take(table: Table, rows: NDArray[Any]) -> Table:
+    """Rows of a table, by mask or index."""
+    return {c: v[rows] for c, v in table.items()}
+
+
+def to_frame(table: Table) -> pd.DataFrame:
+    """Pandas view of a table."""
+    return pd.DataFrame(table)
