@@ -1,0 +1,145 @@
+"""The numbers of the MS instruments: read from ``ms_instruments.yaml``, handed to the formulas as named tuples.
+
+Named tuples because Numba takes them as they are: what Python shows is what the compiled loop uses.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple, TypeVar
+
+import yaml
+
+from stemtrial.errors import InputError, did_you_mean
+
+EDSS_STEPS_BY_AMBULATION = (4.5, 5.0, 5.5, 6.0, 6.5, 7.0, 7.5, 8.0, 8.5, 9.0, 9.5)
+"""EDSS steps that the ambulation index decides, in the order of its thresholds."""
+
+_THRESHOLDS = tuple(f"amb_edss_{step:.1f}".replace(".", "_") for step in EDSS_STEPS_BY_AMBULATION)
+
+
+class EdssParameters(NamedTuple):
+    """Latent functional systems, ambulation and rating error; the YAML entry of each name says what it is."""
+
+    fs_scale: float
+    fs_span: float
+    fs_power: float
+    fs_cord_split_base: float
+    fs_cord_split_slope: float
+    fs_stem_split_base: float
+    fs_stem_split_slope: float
+    fs_pyramidal_sc: float
+    fs_pyramidal_it: float
+    fs_pyramidal_pv: float
+    fs_cerebellar_it: float
+    fs_cerebellar_pv: float
+    fs_brainstem_it: float
+    fs_sensory_sc: float
+    fs_sensory_it: float
+    fs_bladder_sc: float
+    fs_visual_on: float
+    fs_cerebral_pv: float
+    fs_cerebral_cj: float
+    amb_pyramidal: float
+    amb_cerebellar: float
+    amb_sensory: float
+    rater_affected_above: float
+    rater_white_sd: float
+    rater_common_sd: float
+    rater_amb_white_sd: float
+    rater_amb_per_common: float
+    rater_slow_sd: float
+    rater_slow_common: float
+    rater_slow_own: float
+    rater_amb_slow_sd: float
+    rater_slow_tau_days: float
+    amb_thresholds: tuple[float, ...]
+
+
+class MriParameters(NamedTuple):
+    """Measurement error of the scans."""
+
+    mri_t2_volume_sd_log: float
+    mri_brain_volume_sd_pct: float
+
+
+class FluidParameters(NamedTuple):
+    """Assay error."""
+
+    fluid_nfl_sd_log: float
+
+
+class FunctionParameters(NamedTuple):
+    """Timed walk, peg test and symbol digit test."""
+
+    t25fw_base_s: float
+    t25fw_amb: float
+    t25fw_amb2: float
+    t25fw_age: float
+    t25fw_limit_s: float
+    t25fw_sd_log: float
+    nhpt_base_s: float
+    nhpt_it: float
+    nhpt_sc: float
+    nhpt_pv: float
+    nhpt_age: float
+    nhpt_limit_s: float
+    nhpt_sd_log: float
+    sdmt_base: float
+    sdmt_age: float
+    sdmt_deficit: float
+    sdmt_practice: float
+    sdmt_practice_tests: float
+    sdmt_sd: float
+
+
+_T = TypeVar("_T", EdssParameters, MriParameters, FluidParameters, FunctionParameters)
+
+
+@cache
+def parameter_entries() -> dict[str, dict[str, Any]]:
+    """Every entry of ``ms_instruments.yaml``: name -> value, unit, meaning, source, prior."""
+    text = files("stemtrial.observe").joinpath("ms_instruments.yaml").read_text(encoding="utf-8")
+    entries: dict[str, dict[str, Any]] = yaml.safe_load(text)
+    return entries
+
+
+def load(kind: type[_T], values: Mapping[str, float] | None = None) -> _T:
+    """Parameters of one kind of instrument, at their declared values or with some of them replaced.
+
+    Parameters
+    ----------
+    kind : type
+        :class:`EdssParameters`, :class:`MriParameters`, :class:`FluidParameters` or :class:`FunctionParameters`.
+    values : mapping of str to float, optional
+        Values that replace the declared ones, by the names of ``ms_instruments.yaml``; names of other kinds are
+        ignored, so that one draw over all parameters can be handed to every instrument.
+
+    Raises
+    ------
+    InputError
+        If a name is no instrument parameter, a value is not finite, or the ambulation thresholds do not increase.
+
+    """
+    entries = parameter_entries()
+    merged = {name: float(entry["value"]) for name, entry in entries.items()}
+    for name, value in (values or {}).items():
+        if name not in entries:
+            raise InputError(f"instrument parameter '{name}' is not known{did_you_mean(name, entries)}")
+        if not math.isfinite(value):
+            raise InputError(f"instrument parameter '{name}' is {value}; give a finite number")
+        merged[name] = float(value)
+    if kind is EdssParameters:
+        thresholds = tuple(merged[name] for name in _THRESHOLDS)
+        for i in range(1, len(thresholds)):
+            if thresholds[i] <= thresholds[i - 1]:
+                raise InputError(
+                    f"ambulation thresholds must increase; {_THRESHOLDS[i]} = {thresholds[i]} is not above "
+                    f"{_THRESHOLDS[i - 1]} = {thresholds[i - 1]}"
+                )
+        scalars = {name: merged[name] for name in EdssParameters._fields if name != "amb_thresholds"}
+        return kind(**scalars, amb_thresholds=thresholds)  # type: ignore[call-arg]
+    return kind(**{name: merged[name] for name in kind._fields})  # type: ignore[arg-type]
