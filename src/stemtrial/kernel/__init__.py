@@ -1,1 +1,32 @@
+"""A model declared once becomes a fast, reproducible population kernel. Knows no medicine."""
 
+from stemtrial.kernel.graph import Expr, cos2pi, exp, floor, log, maximum, minimum, power10, sqrt, where
+from stemtrial.kernel.model import SLOW_DAYS, YEAR, Effect, Model
+from stemtrial.kernel.random import derive_seed, normals, uniforms
+from stemtrial.kernel.run import Advanced, Kernel, Population, Schedule, build, default_threads
+
+__all__ = [
+    "SLOW_DAYS",
+    "YEAR",
+    "Advanced",
+    "Effect",
+    "Expr",
+    "Kernel",
+    "Model",
+    "Population",
+    "Schedule",
+    "build",
+    "cos2pi",
+    "default_threads",
+    "derive_seed",
+    "exp",
+    "floor",
+    "log",
+    "maximum",
+    "minimum",
+    "normals",
+    "power10",
+    "sqrt",
+    "uniforms",
+    "where",
+]
