@@ -66,6 +66,7 @@ def study(study_id: str) -> Study:
     ------
     InputError
         If no study has that id; the message lists the closest ids.
+
     """
     if study_id not in _files():
         raise InputError(f"study '{study_id}' is not known{did_you_mean(study_id, _files())}")
@@ -94,7 +95,7 @@ def claims() -> Mapping[str, Claim]:
 def registered_trials() -> tuple[Trial, ...]:
     """Registered trials, a snapshot; five of them have no registry id."""
     path = DATA / "registry.yaml"
-    date = str(_parse(path)["snapshot_date"])
+    date = str(parse_yaml(path)["snapshot_date"])
     return _records(path, "trials", Trial, snapshot_date=date)
 
 
@@ -116,8 +117,9 @@ def read_study(path: Path, family: Family, target: Target | None = None, study_i
     ------
     InputError
         ``file:line:col: key: what is wrong`` for the first fault in the file.
+
     """
-    data = _parse(path)
+    data = parse_yaml(path)
     if not isinstance(data, dict):
         raise InputError(f"{path}:1:1: a study is a mapping of keys to values; see any file in {DATA / 'ms'}")
     for key in ("family", "role", "never_tune_to"):
@@ -131,17 +133,18 @@ def read_study(path: Path, family: Family, target: Target | None = None, study_i
     data |= {"id": study_id or path.stem, "family": family}
     if target is not None:
         data |= {"role": target.role, "never_tune_to": target.never_tune_to}
-    return _validate(Study, data, path, ())
+    return validate(Study, data, path, ())
 
 
 def _records(path: Path, key: str, model: type[_R], **common: Any) -> tuple[_R, ...]:
-    rows = _parse(path)[key]
-    return tuple(_validate(model, row | common, path, (key, i)) for i, row in enumerate(rows))
+    rows = parse_yaml(path)[key]
+    return tuple(validate(model, row | common, path, (key, i)) for i, row in enumerate(rows))
 
 
-def _parse(path: Path) -> Any:
+def parse_yaml(path: Path) -> Any:
+    """Content of a YAML file; InputError with the place where it is not valid YAML or cannot be read."""
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a safe loader
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except OSError as e:
         raise InputError(f"{path}: cannot be read ({e.strerror}); give a YAML file") from e
     except yaml.YAMLError as e:
@@ -150,7 +153,21 @@ def _parse(path: Path) -> Any:
         raise InputError(f"{at}: not valid YAML: {getattr(e, 'problem', None) or e}") from e
 
 
-def _validate(model: type[_R], data: dict[str, Any], path: Path, prefix: tuple[str | int, ...]) -> _R:
+def validate(model: type[_R], data: dict[str, Any], path: Path, prefix: tuple[str | int, ...]) -> _R:
+    """Build a record from raw keys; InputError names file, line, key and fix of the first fault.
+
+    Parameters
+    ----------
+    model : type of Record
+        What to build.
+    data : dict
+        Raw keys.
+    path : Path
+        File that they came from.
+    prefix : tuple of str or int
+        Where in the file they stand; empty for the whole file.
+
+    """
     try:
         return model.model_validate(data)
     except ValidationError as e:

@@ -275,6 +275,7 @@ def effective_role(study_role: Role, outcome: dict[str, Any], never_tune_to: tup
         Raw keys of the outcome.
     never_tune_to : tuple
         Arms, or contrasts as tuples, of the study that no constant may be fitted to.
+
     """
     if study_role == "sealed":
         return "sealed"
