@@ -56,10 +56,10 @@ def test_function_tests_at_age_37_and_with_deficit():
 
 
 def test_scan_gives_the_mri_columns_and_repeats_itself():
-    truth = dict(
-        gd_lesions=[3, 0], t2_counter=[4, 2], t2_counter_previous=[1, 2], t2_volume_ml=[8.0, 2.0],
-        brain_volume_change_pct=[-0.4, 0.0], is_baseline=[False, True], hidden_fraction=0.4,
-    )  # fmt: skip
+    truth = {
+        "gd_lesions": [3, 0], "t2_counter": [4, 2], "t2_counter_previous": [1, 2], "t2_volume_ml": [8.0, 2.0],
+        "brain_volume_change_pct": [-0.4, 0.0], "is_baseline": [False, True], "hidden_fraction": 0.4,
+    }  # fmt: skip
     a = scan(7, [11, 12], 365, **truth)
     b = scan(7, [11, 12], 365, **truth)
     assert list(a) == ["gd_lesions", "new_t2_lesions", "t2_volume_ml", "brain_volume_change_pct"]
