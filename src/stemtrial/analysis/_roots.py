@@ -1,0 +1,42 @@
+"""Newton's method for many falling functions at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from stemtrial.analysis._inputs import Floats
+
+MAX_STEP = 2.0  # unknowns are logarithms of rates or ratios: a step never changes them by more than exp(2)
+NEWTON_STEPS = 40  # six or so are usual; whatever has not settled by then is bisected, which cannot fail
+BISECTIONS = 80
+TOLERANCE = 1e-12
+
+
+def falling_root(function: Callable[[Floats], tuple[Floats, Floats]], start: Floats) -> Floats:
+    """Return the roots of falling functions (scores of concave likelihoods), element by element.
+
+    Parameters
+    ----------
+    function : callable
+        Maps the unknowns to (score, information), the information being minus the slope of the score.
+    start : ndarray
+        Where to begin; also the shape. A score of 0 leaves its unknown where it is.
+
+    """
+    x, low, high = start.copy(), np.full(start.shape, -np.inf), np.full(start.shape, np.inf)
+    for i in range(NEWTON_STEPS + BISECTIONS):
+        score, information = function(x)
+        low, high = np.where(score >= 0, x, low), np.where(score <= 0, x, high)
+        step = np.sign(score) * MAX_STEP
+        np.divide(score, information, out=step, where=information > np.abs(score) / MAX_STEP)
+        nxt = x + step
+        stuck = (nxt < low) | (nxt > high)
+        if i >= NEWTON_STEPS:
+            stuck |= np.isfinite(low) & np.isfinite(high)
+        nxt[stuck] = low[stuck] / 2 + high[stuck] / 2
+        moved, x = np.abs(nxt - x), nxt
+        if not (moved > TOLERANCE * (1 + np.abs(x))).any():
+            break
+    return x

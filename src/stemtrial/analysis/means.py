@@ -1,0 +1,140 @@
+"""Continuous outcomes: means, their difference, and the difference adjusted for baseline."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from stemtrial.analysis import _inputs
+from stemtrial.analysis._inputs import Bools, Floats, divide
+from stemtrial.analysis.result import Estimate, t_interval
+
+
+def _moments(x: Floats, group: Bools) -> tuple[Floats, Floats, Floats]:
+    """Return size, mean (NaN for none) and sum of squared deviations of a group."""
+    n = group.sum(1).astype(np.float64)
+    centre = divide(np.where(group, x, 0.0).sum(1), n)
+    deviation = np.where(group, x - np.nan_to_num(centre)[:, None], 0.0)
+    return n, centre, (deviation**2).sum(1)
+
+
+def mean(y: ArrayLike, include: ArrayLike | None = None, level: float = 0.95) -> Estimate:
+    """Mean with the interval of Student's t; the test is against 0.
+
+    Parameters
+    ----------
+    y : array_like, shape (replicates, patients)
+        Outcome, any unit.
+    include : array_like of bool, optional
+        False for patients outside the analysis set; their other values are not read.
+    level : float
+        Confidence level.
+
+    Returns
+    -------
+    Estimate
+        Status 3 without patients; with one patient the value stands and its interval is NaN.
+
+    Raises
+    ------
+    InputError
+        If shapes differ or values are NaN.
+
+    """
+    level = _inputs.level(level)
+    mask = _inputs.analysis_set(include, _inputs.matrix("y", y).shape)
+    n, centre, squares = _moments(_inputs.numbers("y", y, mask), mask)
+    return t_interval(centre, np.sqrt(divide(squares, n * (n - 1))), n - 1, n > 0, level)
+
+
+def mean_difference(
+    y: ArrayLike,
+    treated: ArrayLike,
+    include: ArrayLike | None = None,
+    unequal_variance: bool = True,
+    level: float = 0.95,
+) -> Estimate:
+    """Difference of means, treated minus control, with the interval and test of Welch's t.
+
+    Parameters
+    ----------
+    y, include, level
+        As in :func:`mean`.
+    treated : array_like of bool, shape (replicates, patients)
+        True for the treated arm.
+    unequal_variance : bool
+        Welch's degrees of freedom; otherwise the pooled variance of Student.
+
+    Returns
+    -------
+    Estimate
+        Status 3 if an arm is empty; the interval is NaN where an arm is too small to have a variance.
+
+    Notes
+    -----
+    Welch 1947, doi:10.1093/biomet/34.1-2.28; as ``t.test``.
+
+    """
+    level = _inputs.level(level)
+    mask = _inputs.analysis_set(include, _inputs.matrix("y", y).shape)
+    x, arm = _inputs.numbers("y", y, mask), _inputs.flags("treated", treated, mask.shape)
+    (n1, m1, q1), (n0, m0, q0) = _moments(x, arm & mask), _moments(x, ~arm & mask)
+    if unequal_variance:
+        v1, v0 = divide(q1, n1 * (n1 - 1)), divide(q0, n0 * (n0 - 1))
+        variance = v1 + v0
+        df = divide(variance**2, divide(v1**2, n1 - 1) + divide(v0**2, n0 - 1))
+        df = np.where(variance == 0, n1 + n0 - 2, df)  # two constant arms: any df gives the same, empty interval
+    else:
+        df = n1 + n0 - 2
+        variance = divide(q1 + q0, df) * (divide(1, n1) + divide(1, n0))
+    return t_interval(m1 - m0, np.sqrt(np.where(df > 0, variance, np.nan)), df, (n1 > 0) & (n0 > 0), level)
+
+
+def ancova(
+    y: ArrayLike,
+    baseline: ArrayLike,
+    treated: ArrayLike,
+    include: ArrayLike | None = None,
+    level: float = 0.95,
+) -> Estimate:
+    """Difference of means, treated minus control, adjusted for the baseline by least squares with one common slope.
+
+    Parameters
+    ----------
+    y, treated, include, level
+        As in :func:`mean_difference`.
+    baseline : array_like, shape (replicates, patients)
+        Covariate, usually the outcome before treatment.
+
+    Returns
+    -------
+    Estimate
+        The coefficient of ``treated`` in ``lm(y ~ treated + baseline)``. A baseline that is one constant drops out; one
+        that is constant within arms but differs between them cannot be told from treatment: status 3.
+
+    Notes
+    -----
+    Senn 2006, doi:10.1002/sim.2682, on why to adjust rather than subtract.
+
+    """
+    level = _inputs.level(level)
+    mask = _inputs.analysis_set(include, _inputs.matrix("y", y).shape)
+    v, x = _inputs.numbers("y", y, mask), _inputs.numbers("baseline", baseline, mask)
+    arm = _inputs.flags("treated", treated, mask.shape)
+    groups = (arm & mask, ~arm & mask)
+    (n1, y1, _), (n0, y0, _) = (_moments(v, g) for g in groups)
+    (_, x1, q1), (_, x0, q0) = (_moments(x, g) for g in groups)
+    gap = x1 - x0
+    spread = q1 + q0
+    flat = spread <= 1e-24 * (x**2).sum(1)  # rounding error of squared deviations of a constant
+    spread = np.where(flat, 0.0, spread)
+    centred = [np.where(groups[0], (y1 if z is v else x1)[:, None], (y0 if z is v else x0)[:, None]) for z in (v, x)]
+    dv, dx = (np.where(mask, z - c, 0.0) for z, c in zip((v, x), centred, strict=True))
+    slope = np.divide((dv * dx).sum(1), spread, out=np.zeros_like(spread), where=spread > 0)
+    df = n1 + n0 - np.where(flat, 2.0, 3.0)
+    residual = ((dv - slope[:, None] * dx) ** 2).sum(1)
+    lever = np.divide(gap**2, spread, out=np.zeros_like(spread), where=spread > 0)
+    variance = divide(residual, df) * (divide(1, n1) + divide(1, n0) + lever)
+    aliased = flat & (np.abs(gap) > 1e-12 * np.abs(x).max(1, initial=0.0))
+    estimable = (n1 > 0) & (n0 > 0) & ~aliased
+    return t_interval(y1 - y0 - slope * gap, np.sqrt(np.where(df > 0, variance, np.nan)), df, estimable, level)
