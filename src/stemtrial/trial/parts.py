@@ -1,0 +1,392 @@
+"""The parts of a protocol, each a frozen record that checks itself.
+
+What needs two places of a file, the catalogue of therapies or the list of endpoints is checked by validators, which put
+the error where its cause stands (:func:`fail`). :mod:`stemtrial.trial.protocol` puts the parts together.
+"""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, NoReturn
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Strict,
+    StringConstraints,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from stemtrial.cohort.eligibility import Eligibility, parse_rule
+from stemtrial.errors import InputError, did_you_mean
+from stemtrial.therapy.info import catalogue
+from stemtrial.trial.source import Loc
+
+MONTH_DAYS = 365.25 / 12
+
+# What a pattern means, for the error of who did not meet it.
+PATTERNS = {
+    r"^[a-z][a-z0-9_]{0,23}$": "a name of at most 24 small letters, digits and _, starting with a letter",
+    r"^[a-z0-9][a-z0-9_-]{0,63}$": "a name of at most 64 small letters, digits, _ and -",
+    r"^[12][0-9]{3}-(0[1-9]|1[0-2])$": "a month written YYYY-MM",
+    r"^[A-Za-z0-9_.-]+#[1-9][0-9]{0,3}$": "an outcome written STUDY#NUMBER",
+}
+_ARM, _NAME, _MONTH, _OUTCOME = PATTERNS
+
+Number = Annotated[float, Strict()]
+Integer = Annotated[int, Strict()]
+Positive = Annotated[float, Strict(), Field(gt=0)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+ArmName = Annotated[str, StringConstraints(pattern=_ARM)]
+ProtocolName = Annotated[str, StringConstraints(pattern=_NAME)]
+Month = Annotated[str, StringConstraints(pattern=_MONTH)]
+OutcomeId = Annotated[str, StringConstraints(pattern=_OUTCOME)]
+
+Estimator = Literal[
+    "cox",
+    "kaplan_meier",
+    "logrank",
+    "negative_binomial",
+    "mean_difference",
+    "mean",
+    "proportion",
+    "median_time",
+    "rate",
+]
+CONTRASTS = {"cox", "logrank", "mean_difference"}
+AT_VISITS = {"mean", "mean_difference"}
+_AT_TIMES = {"kaplan_meier", *AT_VISITS}
+_WITHOUT_TIMES = {"cox", "logrank", "median_time"}
+
+
+def fail(loc: Sequence[str | int], message: str) -> NoReturn:
+    """Raise from a validator, at ``loc`` below the model that is being validated."""
+    error = PydanticCustomError("protocol", "{message}", {"message": message})
+    raise ValidationError.from_exception_data("Protocol", [InitErrorDetails(type=error, loc=tuple(loc), input=None)])
+
+
+class Part(BaseModel):
+    """A frozen record that names the key that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and cls.model_config.get("extra") == "forbid":
+            for key in data:
+                if key not in cls.model_fields:
+                    fail((str(key),), f"unknown key{did_you_mean(str(key), cls.model_fields)}")
+        return data
+
+
+class Population(Part):
+    """Who is recruited.
+
+    Parameters
+    ----------
+    course : {"rrms", "spms", "ppms"}
+        Course of MS at entry.
+    care_before_entry : {"none", "platform_drugs"}
+        Treatment policy before the trial: none, or a first-line drug once relapses are reported.
+    eligibility : tuple of str
+        Rules of :mod:`stemtrial.cohort.eligibility`, all to be met.
+    era : float
+        Activity of the disease in patients recruited in that period, 0.1 to 5 and 1 for about 2007
+        (``docs/design/ms_model.md``, section 6.2).
+    """
+
+    course: Literal["rrms", "spms", "ppms"]
+    care_before_entry: Literal["none", "platform_drugs"]
+    eligibility: tuple[str, ...]
+    era: Annotated[float, Strict(), Field(ge=0.1, le=5)] = 1.0
+
+    @property
+    def criteria(self) -> Eligibility:
+        """The parsed rules."""
+        return Eligibility(self.eligibility)
+
+    @model_validator(mode="after")
+    def _somebody_is_eligible(self) -> Population:
+        rules = [parse_rule(f"course == {self.course}")]
+        for i, text in enumerate(self.eligibility):
+            try:
+                rules.append(parse_rule(text))
+                Eligibility(rules)
+            except InputError as e:
+                fail(("eligibility", i), str(e))
+        return self
+
+
+class Accrual(Part):
+    """When patients enter and when the trial closes, as ``YYYY-MM``.
+
+    Entry is uniform from the first day of ``start`` to the last day of ``end``; nobody is followed after the last day
+    of ``closure``.
+    """
+
+    start: Month
+    end: Month
+    closure: Month
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Accrual:
+        if self.end < self.start:
+            fail(("end",), f"{self.end} is before accrual.start {self.start}; put start, end, closure in order")
+        if self.closure < self.end:
+            fail(("closure",), f"{self.closure} is before accrual.end {self.end}; put start, end, closure in order")
+        return self
+
+
+class Randomisation(Part):
+    """Permuted blocks.
+
+    Parameters
+    ----------
+    ratio : dict of str to int
+        Share of each arm.
+    block_sizes : tuple of int
+        Sizes to draw from, each a multiple of the sum of the ratio.
+    """
+
+    ratio: Mapping[str, Annotated[int, Strict(), Field(ge=1, le=100)]]
+    block_sizes: Annotated[tuple[Annotated[int, Strict(), Field(ge=1, le=1000)], ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _blocks_hold_the_ratio(self) -> Randomisation:
+        total = sum(self.ratio.values())
+        for i, size in enumerate(self.block_sizes):
+            if size % total:
+                fail(("block_sizes", i), f"{size} is no multiple of {total}, the sum of the ratio; use one")
+        return self
+
+
+class Blinding(Part):
+    """Who knows the arm: the patient, and the rater of the EDSS."""
+
+    patient: Literal["open", "blind"]
+    rater: Literal["open", "blind"]
+
+
+class Visits(Part):
+    """When patients are seen.
+
+    Parameters
+    ----------
+    months : tuple of float
+        Scheduled visits in months (of 365.25/12 days) after randomisation, ascending from 0.
+    window_days : int
+        A visit falls up to so many days early or late.
+    at_relapse : bool
+        Whether a reported relapse brings an extra visit.
+    mri_months : tuple of float
+        The visits with a scan; all of them when left out.
+    """
+
+    months: Annotated[tuple[Annotated[float, Strict(), Field(ge=0, le=600)], ...], Field(min_length=1, max_length=500)]
+    window_days: Annotated[int, Strict(), Field(ge=0, le=183)] = 0
+    at_relapse: Annotated[bool, Strict()] = False
+    mri_months: tuple[Number, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _scan_at_every_visit(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and "months" in data and data.get("mri_months") is None:
+            return {**data, "mri_months": data["months"]}
+        return data
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Visits:
+        if self.months[0] != 0:
+            fail(("months", 0), f"the first visit is at month {self.months[0]:g}; begin with 0, the randomisation")
+        for i, (a, b) in enumerate(itertools.pairwise(self.months)):
+            if b <= a:
+                fail(("months", i + 1), f"{b:g} does not come after {a:g}; list the months in ascending order")
+            if 2 * self.window_days >= (b - a) * MONTH_DAYS:
+                fail(
+                    ("window_days",),
+                    f"{self.window_days} days let the visits of months {a:g} and {b:g} change places; "
+                    f"use at most {int(((b - a) * MONTH_DAYS - 1) // 2)}",
+                )
+        for i, month in enumerate(self.mri_months):
+            if month not in self.months:
+                fail(("mri_months", i), f"{month:g} is no visit; use months of visits.months")
+            if i and month <= self.mri_months[i - 1]:
+                fail(
+                    ("mri_months", i), f"{month:g} does not come after {self.mri_months[i - 1]:g}; list them ascending"
+                )
+        return self
+
+
+class WhenRule(Part):
+    """What happens to a patient with an event: cross over to an arm, switch therapy, or withdraw.
+
+    Parameters
+    ----------
+    when : str
+        ``relapse`` or an endpoint id.
+    arm : str
+        The arm for which the rule holds.
+    action : {"cross_over", "switch", "withdraw"}
+        What happens, at the visit that shows the event.
+    to : str, optional
+        The arm to cross over to, or the therapy to switch to.
+    from_month : float
+        The rule acts from this month on; an event shown earlier acts then.
+    share : float
+        Probability that an eligible patient takes the action, above 0 and at most 1.
+    """
+
+    when: str
+    arm: str
+    action: Literal["cross_over", "switch", "withdraw"]
+    to: str | None = None
+    from_month: Annotated[float, Strict(), Field(ge=0)] = 0.0
+    share: Annotated[float, Strict(), Field(gt=0, le=1)] = 1.0
+
+    @model_validator(mode="after")
+    def _names_are_known(self, info: ValidationInfo) -> WhenRule:
+        check_event(self.when, info, ("when",))
+        if self.action == "withdraw":
+            if self.to is not None:
+                fail(("to",), "means nothing with action withdraw; remove it")
+        elif self.to is None:
+            what = "the arm" if self.action == "cross_over" else "the therapy"
+            fail(("to",), f"is missing; action {self.action} needs {what} to go to")
+        elif self.action == "switch":
+            check_therapy(self.to, ("to",))
+        return self
+
+
+class HazardRule(Part):
+    """Loss to follow-up, the same in every arm and whatever the state.
+
+    Parameters
+    ----------
+    hazard : {"drop_out"}
+        What happens.
+    per_year : float
+        Hazard, 0 to 10 per patient-year.
+    from_month, to_month : float
+        The stretch of follow-up in which it acts: from 0, and to the end when ``to_month`` is left out.
+    """
+
+    hazard: Literal["drop_out"]
+    per_year: Annotated[float, Strict(), Field(ge=0, le=10)]
+    from_month: Annotated[float, Strict(), Field(ge=0)] = 0.0
+    to_month: Number | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> HazardRule:
+        if self.to_month is not None and self.to_month <= self.from_month:
+            fail(("to_month",), f"{self.to_month:g} is not after from_month {self.from_month:g}; put them in order")
+        return self
+
+
+def _rule_tag(rule: Any) -> str:
+    keys: Collection[str] = rule if isinstance(rule, Mapping) else dir(rule)
+    return "<hazard>" if "hazard" in keys or "per_year" in keys else "<when>"
+
+
+RuleEntry = Annotated[
+    Annotated[WhenRule, Tag("<when>")] | Annotated[HazardRule, Tag("<hazard>")], Discriminator(_rule_tag)
+]
+
+
+class EndpointUse(Part):
+    """An endpoint, how it is estimated, and which published outcomes that predicts.
+
+    Parameters
+    ----------
+    id : str
+        Endpoint id.
+    estimator : str
+        One of cox, kaplan_meier, logrank, negative_binomial, mean_difference, mean, proportion, median_time, rate.
+    at_years : tuple of float
+        Times of the estimate: needed by kaplan_meier, mean and mean_difference, refused by cox, logrank and
+        median_time, else optional (whole follow-up).
+    predicts : tuple of str
+        Outcomes of the reproduced study, ``burt2019_mist#7``.
+    """
+
+    id: str
+    estimator: Estimator
+    at_years: tuple[Positive, ...] = ()
+    predicts: tuple[OutcomeId, ...] = ()
+
+    @model_validator(mode="after")
+    def _fits_its_estimator(self, info: ValidationInfo) -> EndpointUse:
+        known = _endpoint_ids(info)
+        if self.id not in known:
+            fail(("id",), f"endpoint '{self.id}' is not known{did_you_mean(self.id, known)}")
+        if self.estimator in _AT_TIMES and not self.at_years:
+            fail(("at_years",), f"is missing; {self.estimator} needs times, e.g. at_years: [1, 2]")
+        if self.estimator in _WITHOUT_TIMES and self.at_years:
+            fail(("at_years",), f"means nothing with {self.estimator}, which uses the whole follow-up; remove it")
+        for i, (a, b) in enumerate(itertools.pairwise(self.at_years)):
+            if b <= a:
+                fail(("at_years", i + 1), f"{b:g} does not come after {a:g}; list the years in ascending order")
+        return self
+
+
+class Endpoints(Part):
+    """The primary endpoint and the others."""
+
+    primary: EndpointUse
+    secondary: tuple[EndpointUse, ...] = ()
+
+    @property
+    def all(self) -> tuple[EndpointUse, ...]:
+        """Primary first."""
+        return (self.primary, *self.secondary)
+
+    def located(self) -> Iterator[tuple[Loc, EndpointUse]]:
+        """Each endpoint with its path below ``endpoints``."""
+        yield ("primary",), self.primary
+        for i, endpoint in enumerate(self.secondary):
+            yield ("secondary", i), endpoint
+
+    @model_validator(mode="after")
+    def _once_each(self) -> Endpoints:
+        uses: set[tuple[str, str]] = set()
+        claimed: dict[str, str] = {}
+        for loc, endpoint in self.located():
+            use = (endpoint.id, endpoint.estimator)
+            if use in uses:
+                fail((*loc, "id"), f"'{endpoint.id}' with {endpoint.estimator} stands twice; join their at_years")
+            uses.add(use)
+            for i, outcome in enumerate(endpoint.predicts):
+                if outcome in claimed:
+                    fail((*loc, "predicts", i), f"'{outcome}' is predicted by '{claimed[outcome]}' already; keep one")
+                claimed[outcome] = endpoint.id
+        return self
+
+
+def check_therapy(name: str, loc: Loc, also: tuple[str, ...] = ()) -> None:
+    """Fail at ``loc`` unless ``name`` is in the catalogue of therapies; ``also`` joins the suggestions."""
+    if name not in catalogue():
+        fail(loc, f"therapy '{name}' is not known{did_you_mean(name, [*catalogue(), *also])}")
+
+
+def check_event(name: str, info: ValidationInfo, loc: Loc) -> None:
+    """Fail at ``loc`` unless ``name`` is ``relapse`` or an endpoint id."""
+    known = {"relapse", *_endpoint_ids(info)}
+    if name not in known:
+        fail(loc, f"event '{name}' is not known{did_you_mean(name, known)}")
+
+
+def _endpoint_ids(info: ValidationInfo) -> Collection[str]:
+    given: Collection[str] | None = (info.context or {}).get("endpoint_ids")
+    if given is not None:
+        return given
+    # Late: with ids given, a protocol can be read without the endpoints' code.
+    endpoint = importlib.import_module("stemtrial.endpoint")
+    return frozenset(endpoint.definitions())

@@ -1,0 +1,287 @@
+"""The protocol as data: typed, checked, and located in its file.
+
+Names follow ICH M11. The first error in the order of the file is raised, as
+``file:line:col: path: what is wrong; the fix``.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.resources
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, Strict, ValidationError, model_validator
+
+from stemtrial.errors import InputError, did_you_mean
+from stemtrial.trial.parts import (
+    AT_VISITS,
+    CONTRASTS,
+    MONTH_DAYS,
+    PATTERNS,
+    Accrual,
+    ArmName,
+    Blinding,
+    Endpoints,
+    EndpointUse,
+    Part,
+    Population,
+    ProtocolName,
+    Randomisation,
+    RuleEntry,
+    Text,
+    Visits,
+    WhenRule,
+    fail,
+)
+from stemtrial.trial.regimen import Arm
+from stemtrial.trial.source import Loc, Positions, load_yaml
+
+
+class Protocol(Part):
+    """A trial protocol; load it with :func:`load_protocol`.
+
+    Parameters
+    ----------
+    protocol : str
+        Its name: small letters, digits, ``_`` and ``-``.
+    title : str
+        One line.
+    disease : {"ms"}
+        Which model.
+    population, accrual, blinding, arms, visits, rules, endpoints
+        See the classes.
+    randomisation : Randomisation, optional
+        Needed with more than one arm.
+    control : str
+        The arm that contrasts compare with; the last one when left out.
+    analysis_set : dict of str to int
+        How many of an arm's ``n`` stay in the trial after randomisation; the others leave on day 0. All of them when
+        left out.
+    reproduces : str, optional
+        Id of the published study.
+    sources : dict of str to str
+        Path of a value (``accrual.start``; it covers what lies below) to a citation, or to ``assumed`` and why.
+    notes : tuple of str
+        Remarks, without effect.
+    """
+
+    protocol: ProtocolName
+    title: Text
+    disease: Literal["ms"]
+    population: Population
+    accrual: Accrual
+    blinding: Blinding
+    arms: Annotated[Mapping[ArmName, Arm], Field(min_length=1)]
+    visits: Visits
+    endpoints: Endpoints
+    randomisation: Randomisation | None = None
+    control: str = ""
+    analysis_set: Mapping[str, Annotated[int, Strict(), Field(ge=1)]] = Field(default_factory=dict)
+    rules: tuple[RuleEntry, ...] = ()
+    reproduces: Text | None = None
+    sources: Mapping[str, Text] = Field(default_factory=dict)
+    notes: tuple[Text, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_defaults(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping) or not isinstance(data.get("arms"), Mapping):
+            return data
+        arms = data["arms"]
+        filled = dict(data)
+        if not data.get("control") and arms:
+            filled["control"] = next(reversed(list(arms)))
+        given = data.get("analysis_set")
+        if given is None or isinstance(given, Mapping):
+            sizes = {name: arm["n"] for name, arm in arms.items() if isinstance(arm, Mapping) and "n" in arm}
+            filled["analysis_set"] = sizes | dict(given or {})
+        return filled
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> Protocol:
+        for loc, message in _disagreements(self):
+            fail(loc, message)
+        return self
+
+    @property
+    def follow_up_days(self) -> int:
+        """Day of the last scheduled visit, without its window."""
+        return round(self.visits.months[-1] * MONTH_DAYS)
+
+    def identity(self) -> dict[str, Any]:
+        """What a run depends on, as plain JSON values.
+
+        Returns
+        -------
+        dict
+            Without title, sources and notes; defaults filled in, so that leaving one out or writing it down is the
+            same. Mappings whose order matters to a draw (arms, choices) are lists of pairs.
+        """
+        data = self.model_dump(mode="json", exclude={"title", "sources", "notes"})
+        for arm in data["arms"].values():
+            for entry in arm["regimen"]:
+                if "of" in entry:
+                    entry["of"] = [list(pair) for pair in entry["of"].items()]
+        data["arms"] = [[name, arm] for name, arm in data["arms"].items()]
+        return data
+
+
+def _disagreements(p: Protocol) -> Iterator[tuple[Loc, str]]:
+    """Yield what is wrong between the parts of a protocol."""
+
+    def unknown_arm(name: str) -> str:
+        return f"arm '{name}' does not exist{did_you_mean(name, p.arms)}"
+
+    if p.randomisation is None and len(p.arms) > 1:
+        yield ("randomisation",), "is missing; several arms need a ratio and block_sizes"
+    if p.randomisation is not None:
+        for name in p.randomisation.ratio:
+            if name not in p.arms:
+                yield ("randomisation", "ratio", name), unknown_arm(name)
+        for name in p.arms:
+            if name not in p.randomisation.ratio:
+                yield ("randomisation", "ratio"), f"lacks the arm '{name}'; add its share"
+    if p.control not in p.arms:
+        yield ("control",), unknown_arm(p.control)
+    for name, n in p.analysis_set.items():
+        if name not in p.arms:
+            yield ("analysis_set", name), unknown_arm(name)
+        elif n > p.arms[name].n:
+            yield ("analysis_set", name), f"{n} is more than the {p.arms[name].n} randomised; use at most that"
+
+    last = p.visits.months[-1]
+    for name, arm in p.arms.items():
+        for i, entry in enumerate(arm.regimen):
+            if entry.day > p.follow_up_days:
+                loc = ("arms", name, "regimen", i, "day")
+                yield loc, f"day {entry.day} is after the last visit, day {p.follow_up_days}; start earlier"
+    for i, rule in enumerate(p.rules):
+        if rule.from_month >= last > 0:
+            yield ("rules", i, "from_month"), f"{rule.from_month:g} is not before the last visit, {last:g}; use less"
+        if isinstance(rule, WhenRule):
+            if rule.arm not in p.arms:
+                yield ("rules", i, "arm"), unknown_arm(rule.arm)
+            if rule.action == "cross_over" and rule.to is not None:
+                if rule.to not in p.arms:
+                    yield ("rules", i, "to"), unknown_arm(rule.to)
+                elif rule.to == rule.arm:
+                    yield ("rules", i, "to"), f"'{rule.to}' is the arm itself; name another arm"
+    for below, endpoint in p.endpoints.located():
+        yield from _endpoint_disagreements(p, ("endpoints", *below), endpoint)
+    paths = list(_paths(p.model_dump(exclude={"title", "sources", "notes"})))
+    for path in p.sources:
+        if path not in paths:
+            yield ("sources", path), f"no such path{did_you_mean(path, paths)}"
+
+
+def _endpoint_disagreements(p: Protocol, loc: Loc, endpoint: EndpointUse) -> Iterator[tuple[Loc, str]]:
+    if endpoint.estimator in CONTRASTS and len(p.arms) < 2:
+        yield (*loc, "estimator"), f"{endpoint.estimator} compares two arms, there is one; use another estimator"
+    for i, year in enumerate(endpoint.at_years):
+        if year * 12 > p.visits.months[-1]:
+            yield (*loc, "at_years", i), f"{year:g} is after the last visit, month {p.visits.months[-1]:g}; use less"
+        elif endpoint.estimator in AT_VISITS and not any(abs(year * 12 - m) < 0.01 for m in p.visits.months):
+            yield (*loc, "at_years", i), f"{year:g} years is no visit; add month {year * 12:g} to visits.months"
+    for i, outcome in enumerate(endpoint.predicts):
+        study = outcome.partition("#")[0]
+        if study != p.reproduces:
+            yield (*loc, "predicts", i), f"'{outcome}' is not of the study in 'reproduces' ({p.reproduces}); name one"
+
+
+def _paths(value: Any, prefix: str = "") -> Iterator[str]:
+    items: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, Mapping):
+        items = value.items()
+    elif isinstance(value, list | tuple):
+        items = enumerate(value)
+    for key, below in items:
+        path = f"{prefix}.{key}" if prefix else str(key)
+        yield path
+        yield from _paths(below, path)
+
+
+def protocol_names() -> list[str]:
+    """Names of the protocols that come with the package, sorted."""
+    return sorted(_packaged())
+
+
+@functools.cache
+def _packaged() -> dict[str, Path]:
+    folder = Path(str(importlib.resources.files("stemtrial.trial").joinpath("protocols")))
+    return {path.stem: path for path in folder.glob("*.yaml")}
+
+
+def load_protocol(path_or_name: str | os.PathLike[str], endpoint_ids: Collection[str] | None = None) -> Protocol:
+    """Load and check a protocol.
+
+    Parameters
+    ----------
+    path_or_name : str or path
+        A path, or the bare name (no folder, no ``.yaml``) of a protocol that comes with the package.
+    endpoint_ids : collection of str, optional
+        The endpoint ids that are valid; those of :func:`stemtrial.endpoint.definitions` when left out.
+
+    Raises
+    ------
+    InputError
+        For the first error in the order of the file, as ``file:line:col: path: what is wrong; the fix``.
+    """
+    if isinstance(path_or_name, str) and not any(c in path_or_name for c in "/\\.\0"):
+        if path_or_name not in _packaged():
+            raise InputError(f"protocol '{path_or_name}' is not known{did_you_mean(path_or_name, _packaged())}")
+        path_or_name = _packaged()[path_or_name]
+    data, positions = load_yaml(path_or_name)
+    if not isinstance(data, Mapping):
+        raise positions.error((), "a protocol is a mapping; write 'protocol: name' lines")
+    try:
+        return Protocol.model_validate(data, context={"endpoint_ids": endpoint_ids})
+    except ValidationError as e:
+        raise _first(e, positions) from None
+
+
+def _first(error: ValidationError, positions: Positions) -> InputError:
+    found = []
+    for detail in error.errors(include_url=False):
+        loc = tuple(part for part in detail["loc"] if not str(part).startswith("<") and part != "[key]")
+        found.append((positions.at(loc), loc, _sentence(detail)))
+    _, loc, message = min(found, key=lambda item: item[0])
+    return positions.error(loc, message)
+
+
+_KINDS = {
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "tuple_type": "a list",
+    "mapping_type": "a mapping, 'name: value'",
+    "model_type": "a mapping, 'name: value'",
+}
+
+
+def _sentence(detail: Any) -> str:
+    """Pydantic's message as rule, value and fix."""
+    if detail["type"] == "protocol":
+        return str(detail["ctx"]["message"])
+    if detail["type"] == "missing":
+        return "is missing; add it"
+    value = repr(detail["input"])
+    value = value if len(value) <= 60 else value[:57] + "..."
+    if detail["type"] == "literal_error" and isinstance(detail["input"], str):
+        valid = [word.strip("' ") for word in detail["ctx"]["expected"].replace(" or ", ", ").split(",")]
+        return f"{value} is not known{did_you_mean(detail['input'], valid)}"
+    if detail["type"] in _KINDS:
+        return f"must be {_KINDS[detail['type']]}, not {value}; mend it"
+    if detail["type"] == "string_pattern_mismatch":
+        return f"must be {PATTERNS[detail['ctx']['pattern']]}, not {value}; mend it"
+    rule = detail["msg"].replace("Input should be ", "must be ").replace("String should ", "must ")
+    return f"{rule[0].lower()}{rule[1:]}, not {value}; mend it"
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of a protocol file, for editors; the checks between parts are not in it."""
+    schema = Protocol.model_json_schema(mode="validation")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
