@@ -31,6 +31,8 @@ _PARTS: dict[str, type[Record]] = {
     "dose": Dose,
 }
 _R = TypeVar("_R", bound=Record)
+# Keys that folder, place and targets give; a file that states one is refused.
+_DERIVED = frozenset({"family", "role", "never_tune_to", "outcome_id"})
 
 
 @cache
@@ -122,9 +124,8 @@ def read_study(path: Path, family: Family, target: Target | None = None, study_i
     data = parse_yaml(path)
     if not isinstance(data, dict):
         raise InputError(f"{path}:1:1: a study is a mapping of keys to values; see any file in {DATA / 'ms'}")
-    for key in ("family", "role", "never_tune_to"):
-        if key in data:
-            raise InputError(f"{_place(path, (key,))}: {key}: is derived from folder and targets; remove it")
+    for key in _DERIVED & set(data):
+        raise InputError(f"{_place(path, (key,))}: {key}: is derived from folder and targets; remove it")
     if data.get("id") != path.stem:
         raise InputError(f"{_place(path, ('id',))}: id: '{data.get('id')}' differs from the file's name '{path.stem}'")
     sealed = data.get("sealed") is True
@@ -181,7 +182,7 @@ def _sentence(error: ValidationError, model: type[Record], path: Path, prefix: t
     kind, value = first["type"], first.get("input")
     if kind == "extra_forbidden":
         part = next((_PARTS[p] for p in reversed(loc[:-1]) if p in _PARTS), model)
-        say = f"unknown key{did_you_mean(str(loc[-1]), part.model_fields)}"
+        say = f"unknown key{did_you_mean(str(loc[-1]).lower(), set(part.model_fields) - _DERIVED)}"
     elif kind == "literal_error":
         valid = re.findall("'([^']*)'", first["ctx"]["expected"])
         say = f"'{value}' is not known{did_you_mean(str(value), valid)}"
