@@ -192,8 +192,8 @@ def negative_binomial(
     -----
     Rates and dispersion are of maximum likelihood, jointly, and the standard errors come from the expected information
     of the log rates at that dispersion, as ``summary(MASS::glm.nb)`` (Venables and Ripley,
-    doi:10.1007/978-0-387-21706-2). The dispersion is biased low in small trials, so that Wald's test is somewhat liberal
-    there (Aban et al. 2009, doi:10.1016/j.csda.2008.07.034).
+    doi:10.1007/978-0-387-21706-2). The dispersion is biased low in small trials, so that Wald's test is somewhat
+    liberal there (Aban et al. 2009, doi:10.1016/j.csda.2008.07.034).
 
     """
     level = _inputs.level(level)
