@@ -113,6 +113,7 @@ def lower(model: Model) -> Program:
     roots: list[Expr] = [*model.next.values(), fire, *stored, *(v for v, _, _ in model.observables.values())]
     for e in effects:
         roots.extend(effect_nodes(e))
+    roots.extend(a.shrink for a in model.arrivals if a.shrink is not None)
     classes = _classify(roots)
     used: dict[int, set[int]] = {UNIFORM: set(), DAILY: set(), STEADY: set()}
     for node in topological(roots, stop="slow"):

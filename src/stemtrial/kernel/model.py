@@ -19,10 +19,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from stemtrial.errors import InputError, did_you_mean
-from stemtrial.kernel.graph import Expr, Graph, Number, exp, is_uniform, topological
+from stemtrial.kernel.graph import Expr, Graph, Number, exp, is_uniform, maximum, topological
+from stemtrial.kernel.graph import log as ln
 
 YEAR = 365.25
 SLOW_DAYS = 28
+MOST_ARRIVALS = 6
+MOST_UNITS = 24
 
 
 @dataclass(frozen=True)
@@ -68,13 +71,16 @@ class Flow:
 
 @dataclass(frozen=True)
 class Arrivals:
-    """Poisson arrivals within a step; ``effect`` runs once an arrival, with its own draws."""
+    """Poisson arrivals within a step; ``effect`` runs once an arrival, with its own draws.
+
+    With ``shrink`` (1/log(extra/(1 + extra))) each arrival is a cluster, its size 1 plus a geometric number.
+    """
 
     name: str
     mean: Expr
     chance: Expr
-    most: int
     effect: Effect
+    shrink: Expr | None
 
 
 @dataclass(frozen=True)
@@ -205,8 +211,6 @@ class Effect:
 
     def arm(self, hazard: str) -> None:
         """Draw the exponential threshold of a hazard, from which its integrated rate counts down."""
-        from stemtrial.kernel.graph import log as ln
-
         self.set(self.model.state_node(hazard_state(hazard)), -ln(self.uniform()))
 
 
@@ -341,9 +345,16 @@ class Model:
         program(effect)
         return effect
 
-    def arrive(self, name: str, per_day: Expr, effect: Callable[[Effect], None], chance: Expr, most: int = 6) -> None:
-        """Poisson arrivals with this rate; ``effect`` runs for each of them, ``most`` a step."""
-        self.arrivals.append(Arrivals(name, per_day * self.dt, chance, most, self._effect(name, effect)))
+    def arrive(
+        self, name: str, per_day: Expr, effect: Callable[[Effect], None], chance: Expr, extra: Expr | None = None
+    ) -> None:
+        """Poisson arrivals with this rate; ``effect`` runs for each of them.
+
+        ``extra`` is the mean of the geometric number of further units that arrive with one. A step takes at most
+        ``MOST_ARRIVALS`` arrivals and ``MOST_UNITS`` units.
+        """
+        shrink = None if extra is None else 1.0 / ln(maximum(extra, 1e-9) / (1.0 + extra))
+        self.arrivals.append(Arrivals(name, per_day * self.dt, chance, self._effect(name, effect), shrink))
 
     def remove(self, name: str, state: Expr, tau: float, chance: Expr) -> None:
         """Each unit of an integer state leaves with probability dt/tau a step."""

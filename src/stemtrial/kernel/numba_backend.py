@@ -13,7 +13,7 @@ from importlib.resources import files
 
 from stemtrial.kernel.graph import Expr, topological
 from stemtrial.kernel.lower import CONST, DAILY, LANE, STEADY, UNIFORM, Program
-from stemtrial.kernel.model import SLOW_DAYS, Effect
+from stemtrial.kernel.model import MOST_ARRIVALS, MOST_UNITS, SLOW_DAYS, Effect
 from stemtrial.kernel.random import stream_id
 
 _INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "lt": "<", "le": "<=", "and": "&"}
@@ -207,7 +207,7 @@ def _effect_function(program: Program, effect: Effect, name: str) -> str:
             body.lines.append(f"{guard}record(LI, LF, LN, who, istep, {code}, {value(amount)})")
     lines = body.text(4) or "    pass"
     return (
-        f"@njit(error_model='numpy', forceinline=False, inline='never')\n"
+        f"@njit(error_model='numpy', forceinline=True)\n"
         f"def {name}(X, l, U, DV, day, lo, hi, step, shift, k0, k1, amounts, LI, LF, LN, who, istep):\n"
         f"{body.loads(4)}\n{lines}\n"
     ).replace("forceinline=False, inline='never'", "")
@@ -271,7 +271,7 @@ def print_numba(program: Program, width: int = 64) -> str:
         "@njit(error_model='numpy')\ndef daily(DV, U, day):\n" + (daily.loads(4) + "\n" + daily.text(4) or "") + "\n    return\n",
         "@njit(error_model='numpy')\ndef observe(X, l, U, DV, day, O, row):\n"
         + observe.loads(4) + "\n" + observe.text(4) + "\n    return\n",
-        "@njit(error_model='numpy')\ndef rare(X, l, U, DV, day, lo, hi, step, k0, k1, amounts, LI, LF, LN, who, istep):\n"
+        "@njit(error_model='numpy', forceinline=True)\ndef rare(X, l, U, DV, day, lo, hi, step, k0, k1, amounts, LI, LF, LN, who, istep):\n"
         + _indent(rare, 4) + "\n",
         "@njit(error_model='numpy')\ndef dose(kind, X, l, U, DV, day, lo, hi, step, k0, k1, amounts, LI, LF, LN, who, istep):\n"
         + _indent(doses, 4) + "\n",
@@ -336,10 +336,21 @@ def _rare(program: Program, names: dict[int, str], call: str) -> list[str]:
             f"    p = exp(-{mean})",
             "    cumulative = p",
             "    n = 0",
-            f"    while u > cumulative and n < {a.most}:",
+            f"    while u > cumulative and n < {MOST_ARRIVALS}:",
             "        n += 1",
             f"        p = p * ({mean} / n)",
             "        cumulative = cumulative + p",
+        ]
+        if a.shrink is not None:
+            block = f"philox(lo, hi, step, np.uint64({stream_id(a.name + '.extra')}) + np.uint64"
+            out += [
+                "    units = 0",
+                "    for j in range(n):",
+                f"        w0, w1, w2, w3 = {block}(j), k0, k1)",
+                f"        units += 1 + np.int64(log(uniform(w0)) * {_want_deep(body, a.shrink)})",
+                f"    n = min(units, {MOST_UNITS})",
+            ]
+        out += [
             "    for j in range(n):",
             f"        {names[id(a.effect)]}({call.format(shift=f'np.uint64({blocks} * j)')})",
         ]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from stemtrial.kernel.graph import Expr, topological
 from stemtrial.kernel.lower import STEADY, Program
-from stemtrial.kernel.model import SLOW_DAYS, Effect
+from stemtrial.kernel.model import MOST_ARRIVALS, MOST_UNITS, SLOW_DAYS, Effect
 from stemtrial.kernel.random import stream_id
 
 Values = NDArray[Any]
@@ -236,11 +236,18 @@ class _Lanes:
             count = np.zeros(shape, int)
             p = np.exp(-mean)
             cumulative = p.copy()
-            for k in range(1, a.most + 1):
+            for k in range(1, MOST_ARRIVALS + 1):
                 more = may & (u > cumulative) & (count == k - 1)
                 count[more] = k
                 p = p * (mean / k)
                 cumulative = cumulative + p
+            if a.shrink is not None:
+                shrink = evaluate([a.shrink], {}, self.leaf(step, day))[0]
+                units = np.zeros(shape, int)
+                for j in range(count.max(initial=0)):
+                    u = to_uniform(self.words(a.name + ".extra", step, j, slice(None))[0])
+                    units += np.where(count > j, 1 + (np.log(u) * shrink).astype(int), 0)
+                count = np.minimum(units, MOST_UNITS)
             blocks = (a.effect.n_words + 3) // 4
             for j in range(count.max(initial=0)):
                 self.run(a.effect, np.flatnonzero(count > j), step, day, shift=blocks * j)
