@@ -1,0 +1,264 @@
+"""Tables to endpoints: one entry point, :func:`derive`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import assert_never
+
+import numpy as np
+
+from stemtrial.endpoint import kernels
+from stemtrial.endpoint.definition import (
+    ConfirmedChange,
+    Death,
+    Definition,
+    FirstActivity,
+    FirstRelapse,
+    LesionCount,
+    RelapseCount,
+    TreatmentDeath,
+    VisitValue,
+    find,
+)
+from stemtrial.endpoint.ragged import DAYS_PER_YEAR, FOREVER, Bools, Floats, Ints, Rows, Trial
+from stemtrial.errors import InputError
+from stemtrial.tables import Table
+
+_NO_SCHEDULE = np.empty(0)
+_MONTH = DAYS_PER_YEAR / 12
+_FAR = 1e9  # a day after every visit, small enough to subtract exactly
+
+
+@dataclass(frozen=True)
+class _Result:
+    """Key columns, aligned row by row with the patients table."""
+
+    definition: Definition
+    replicate: Ints
+    patient: Ints
+
+
+@dataclass(frozen=True)
+class Events(_Result):
+    """Time to an event: years since randomisation, and whether it happened (else censored then)."""
+
+    time_years: Floats
+    event: Bools
+
+
+@dataclass(frozen=True)
+class Values(_Result):
+    """One number a patient; NaN where the patient has no visit in the window of the horizon."""
+
+    value: Floats
+
+
+@dataclass(frozen=True)
+class Counts(_Result):
+    """A count and the years over which it was taken; 0 years: not observed."""
+
+    count: Ints
+    exposure_years: Floats
+
+
+def derive(
+    definition: str | Definition, tables: Mapping[str, Table], at_years: float | None = None
+) -> Events | Values | Counts:
+    """Derive an endpoint for every patient of every replicate.
+
+    Parameters
+    ----------
+    definition : str or Definition
+        Id of a definition (:func:`definitions`), or a definition from :func:`find` or :func:`define`.
+    tables : mapping of str to Table
+        ``patients`` and what the rule needs of ``visits``, ``relapses``, ``mri``, ``disposition``, each sorted by
+        replicate, patient, day. Baseline values are those of ``patients``; rows on day 0 are not follow-up.
+    at_years : float, optional
+        Horizon. Times to event are censored there; counts stop there; values come from the scheduled visit nearest
+        to it within half the gap to the neighbouring scheduled visits (mean day of each visit number). Without it:
+        all of follow-up, and the last scheduled visit.
+
+    Returns
+    -------
+    Events, Values or Counts
+        Rows as in the patients table.
+
+    Raises
+    ------
+    InputError
+        If the definition is unknown, a table or column is missing, unsorted or strange to the patients, a day is
+        negative, an EDSS is off its scale, a needed value is NaN, or the horizon is not positive.
+
+    """
+    d = find(definition)
+    if at_years is not None and not (np.isfinite(at_years) and at_years > 0):
+        raise InputError(f"at_years must be positive, not {at_years}")
+    trial = Trial(tables)
+    key = (d, trial.replicate, trial.patient)
+    match d:
+        case ConfirmedChange():
+            return Events(*key, *_until(*_confirmed_change(d, trial), at_years))
+        case FirstActivity():
+            return Events(*key, *_until(*_first_activity(d, trial), at_years))
+        case FirstRelapse():
+            first = _first_day(trial.rows("relapses"))
+            return Events(*key, *_until(*_by_day(first, trial.end(d.censor_at)), at_years))
+        case Death():
+            died = trial.first_disposition(("died",))
+            return Events(*key, *_until(*_by_day(died, trial.end(d.censor_at)), at_years))
+        case RelapseCount():
+            end = _capped(trial.end(d.censor_at), at_years)
+            rows, count = trial.rows("relapses"), np.empty(trial.n, np.int64)
+            kernels.rows_until(rows.offsets, rows.day, end, count)
+            return Counts(*key, count, end / DAYS_PER_YEAR)
+        case LesionCount():
+            return Counts(*key, *_lesions(d, trial, at_years))
+        case VisitValue():
+            return Values(*key, _visit_value(d, trial, at_years))
+        case TreatmentDeath():
+            died = trial.first_disposition(("died",), d.reasons)
+            return Values(*key, (died <= _capped(trial.end(d.censor_at), at_years)).astype(np.float64))
+        case _:
+            assert_never(d)
+
+
+def _capped(end: Ints, at_years: float | None) -> Ints:
+    """Follow-up cut at the horizon, whole days."""
+    return end if at_years is None else np.minimum(end, int(np.floor(at_years * DAYS_PER_YEAR)))
+
+
+def _until(time: Floats, event: Bools, at_years: float | None) -> tuple[Floats, Bools]:
+    """Times censored at the horizon."""
+    if at_years is None:
+        return time, event
+    return np.minimum(time, at_years), event & (time <= at_years)
+
+
+def _by_day(day: Ints, end: Ints) -> tuple[Floats, Bools]:
+    """Time to an event on a known day within follow-up."""
+    event = day <= end
+    return np.where(event, day, end) / DAYS_PER_YEAR, event & (day != FOREVER)
+
+
+def _first_day(rows: Rows) -> Ints:
+    """Day of the first row of each patient, else ``FOREVER``."""
+    out = np.full(len(rows.offsets) - 1, FOREVER)
+    has = rows.offsets[1:] > rows.offsets[:-1]
+    out[has] = rows.day[rows.offsets[:-1][has]]
+    return out
+
+
+def _months(trial: Trial, table: str, event_time: str) -> Floats:
+    """Whole months of each scheduled visit number; empty where the actual day counts."""
+    return np.round(trial.schedule_days(table) / _MONTH) if event_time == "scheduled" else _NO_SCHEDULE
+
+
+def _confirmed_change(d: ConfirmedChange, trial: Trial) -> tuple[Floats, Bools]:
+    visits = trial.rows("visits")
+    excludes = d.exclude_days_after_relapse is not None
+    relapses = trial.rows("relapses") if excludes else Rows(np.zeros(trial.n + 1, np.int64), np.empty(0, np.int64))
+    time, event = np.empty(trial.n), np.empty(trial.n, np.bool_)
+    kernels.confirmed_change(
+        trial.floats("patients", "edss"),
+        visits.offsets,
+        visits.day,
+        trial.integers("visits", "visit"),
+        trial.floats("visits", "edss"),
+        relapses.offsets,
+        relapses.day,
+        trial.end(d.censor_at),
+        trial.first_disposition(("died",)) if d.death == "event" else np.full(trial.n, FOREVER),
+        np.array([t.up_to for t in d.thresholds]),
+        np.array([t.by for t in d.thresholds]),
+        1.0 if d.direction == "worse" else -1.0,
+        d.confirmation_days - d.tolerance_days,
+        d.onset_from_days,
+        d.baseline_at_least,
+        d.scheduled_only,
+        d.exclude_days_after_relapse if d.exclude_days_after_relapse is not None else -1,
+        d.unconfirmed_at_end == "event",
+        d.death == "event",
+        _months(trial, "visits", d.event_time),
+        time,
+        event,
+    )
+    return time, event
+
+
+def _first_activity(d: FirstActivity, trial: Trial) -> tuple[Floats, Bools]:
+    end = trial.end(d.censor_at)
+    last_day, last_time = np.zeros(trial.n, np.int64), np.zeros(trial.n)
+    scan_months = _months(trial, "mri", d.event_time)
+    for table, months in (("visits", _months(trial, "visits", d.event_time)), ("mri", scan_months)):
+        rows, number = trial.rows(table), trial.integers(table, "visit")
+        kernels.last_assessment(rows.offsets, rows.day, number, end, months, last_day, last_time)
+    first = np.full(trial.n, np.inf)
+    scans, number = trial.rows("mri"), trial.integers("mri", "visit")
+    for column, counts in (("gd_lesions", d.gd_lesions), ("new_t2_lesions", d.new_t2_lesions)):
+        if counts:
+            lesions = trial.integers("mri", column)
+            kernels.first_active_scan(
+                scans.offsets, scans.day, number, lesions, d.mri_from_days, end, scan_months, first
+            )
+    if d.relapses:
+        day = _first_day(trial.rows("relapses"))
+        first = np.where(day <= last_day, np.minimum(first, day / DAYS_PER_YEAR), first)
+    if d.worsening is not None:
+        worsening = find(d.worsening)
+        if not isinstance(worsening, ConfirmedChange):
+            raise InputError(f"endpoint '{d.id}': worsening '{d.worsening}' must be a confirmed_change definition")
+        time, event = _confirmed_change(worsening, trial)
+        first = np.where(event, np.minimum(first, time), first)
+    event = np.isfinite(first)
+    return np.where(event, first, last_time), event
+
+
+def _window(trial: Trial, table: str, at_years: float | None) -> tuple[float, float, float]:
+    """Days (earliest, latest, target) of the visit that stands for the horizon; an empty window if there is none."""
+    if at_years is None:
+        return 0.0, np.inf, np.inf
+    target = at_years * DAYS_PER_YEAR
+    planned = trial.schedule_days(table)
+    planned = np.unique(np.append(planned[np.isfinite(planned)], 0.0))
+    if len(planned) < 2:
+        return np.inf, -np.inf, target
+    k = int(np.argmin(np.abs(planned - target)))
+    before = planned[k] - planned[k - 1] if k > 0 else planned[k + 1] - planned[k]
+    after = planned[k + 1] - planned[k] if k + 1 < len(planned) else before
+    if not planned[k] - before / 2 <= target <= planned[k] + after / 2:
+        return np.inf, -np.inf, target
+    return target - before / 2, target + after / 2, target
+
+
+def _visit_value(d: VisitValue, trial: Trial, at_years: float | None) -> Floats:
+    rows, values = trial.rows(d.table), trial.floats(d.table, d.column)
+    row = np.empty(trial.n, np.int64)
+    low, high, target = _window(trial, d.table, at_years)
+    if not np.isfinite(target):
+        target = _FAR  # the last visit is the nearest to it
+    number = trial.integers(d.table, "visit")
+    kernels.nearest_visit(rows.offsets, rows.day, number, trial.end(d.censor_at), low, high, target, row)
+    out = np.full(trial.n, np.nan)
+    seen = row >= 0
+    out[seen] = values[row[seen]]
+    if d.change == "none":
+        return out
+    baseline = trial.floats("patients", d.column)
+    if d.change == "difference":
+        return out - baseline
+    positive = baseline > 0  # a percentage of nothing is not defined
+    return np.where(positive, 100.0 * (out / np.where(positive, baseline, 1.0) - 1.0), np.nan)
+
+
+def _lesions(d: LesionCount, trial: Trial, at_years: float | None) -> tuple[Ints, Floats]:
+    rows = trial.rows("mri")
+    lesions = trial.integers("mri", "new_t2_lesions")
+    if (lesions < 0).any():
+        bad = int(np.flatnonzero(lesions < 0)[0])
+        raise InputError(f"new_t2_lesions must be >= 0, not {lesions[bad]} (row {bad} of table 'mri')")
+    _, high, target = _window(trial, "mri", at_years)
+    count, last = np.empty(trial.n, np.int64), np.empty(trial.n, np.int64)
+    until = max(high, target) if at_years is not None else np.inf
+    kernels.sum_scans(rows.offsets, rows.day, lesions, trial.end(d.censor_at), until, count, last)
+    return count, last / DAYS_PER_YEAR

@@ -1,0 +1,226 @@
+"""Trial tables as ragged arrays: rows of each patient between two offsets, checked once.
+
+All tables are sorted by replicate, patient and (where they have one) day, so one walk aligns a table with the
+patients table and checks it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from stemtrial.errors import InputError, did_you_mean
+from stemtrial.tables import Table
+
+DAYS_PER_YEAR = 365.25
+FOREVER = np.iinfo(np.int64).max
+_DISPOSITIONS = ("completed", "dropped_out", "died", "crossed_over")
+_SORTED, _UNSORTED, _STRANGER, _NEGATIVE = 0, 1, 2, 3
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+class Rows(NamedTuple):
+    """Rows of one table: those of patient i are ``offsets[i]:offsets[i + 1]``; ``day`` is their day."""
+
+    offsets: Ints
+    day: Ints
+
+
+@njit(error_model="numpy", nogil=True, cache=True)
+def _align(p_rep: Any, p_pat: Any, rep: Any, pat: Any, day: Any, offsets: Any) -> tuple[int, int]:
+    """Fill ``offsets``; return (what is wrong, first bad row)."""
+    n, m = p_rep.shape[0], rep.shape[0]
+    i = 0
+    offsets[0] = 0
+    for j in range(m):
+        if day[j] < 0:
+            return _NEGATIVE, j
+        if j > 0 and (
+            rep[j] < rep[j - 1]
+            or (rep[j] == rep[j - 1] and (pat[j] < pat[j - 1] or (pat[j] == pat[j - 1] and day[j] < day[j - 1])))
+        ):
+            return _UNSORTED, j
+        while i < n and (p_rep[i] < rep[j] or (p_rep[i] == rep[j] and p_pat[i] < pat[j])):
+            i += 1
+            offsets[i] = j
+        if i == n or p_rep[i] != rep[j] or p_pat[i] != pat[j]:
+            return _STRANGER, j
+    while i < n:
+        i += 1
+        offsets[i] = m
+    return _SORTED, -1
+
+
+@njit(error_model="numpy", nogil=True, cache=True)
+def _first_no_edss(x: Any) -> int:
+    for i in range(x.shape[0]):
+        v = x[i]
+        if not (v == 0.0 or (1.0 <= v <= 10.0 and 2.0 * v == np.floor(2.0 * v))):
+            return i
+    return -1
+
+
+@njit(error_model="numpy", nogil=True, cache=True)
+def _first_repeat(rep: Any, pat: Any) -> int:
+    for i in range(1, rep.shape[0]):
+        if rep[i] < rep[i - 1] or (rep[i] == rep[i - 1] and pat[i] <= pat[i - 1]):
+            return i
+    return -1
+
+
+@njit(error_model="numpy", nogil=True, cache=True)
+def _earliest(offsets: Any, day: Any, counts: Any, out: Any) -> None:
+    for i in range(out.shape[0]):
+        for j in range(offsets[i], offsets[i + 1]):
+            if counts[j] and day[j] < out[i]:
+                out[i] = day[j]
+
+
+@njit(error_model="numpy", nogil=True, cache=True)
+def _mean_day(number: Any, day: Any, mean: Any) -> None:
+    """Mean day of each visit number >= 0; NaN where it never occurs."""
+    count = np.zeros(mean.shape[0], np.int64)
+    total = np.zeros(mean.shape[0], np.int64)  # whole days: the sum, and so the mean, is exact in any order
+    for j in range(number.shape[0]):
+        if number[j] >= 0:
+            count[number[j]] += 1
+            total[number[j]] += day[j]
+    for k in range(mean.shape[0]):
+        mean[k] = total[k] / count[k] if count[k] else np.nan
+
+
+class Trial:
+    """The tables of a trial, aligned and checked as far as an endpoint asks for them.
+
+    Parameters
+    ----------
+    tables : mapping of str to Table
+        By name, as :data:`stemtrial.tables.SCHEMAS`.
+
+    Raises
+    ------
+    InputError
+        From every method: if a table or column is missing, a table is not sorted, a row belongs to no patient, a day
+        is negative, or a value cannot be.
+
+    """
+
+    def __init__(self, tables: Mapping[str, Table]) -> None:
+        self._tables = tables
+        self._rows: dict[str, Rows] = {}
+        self.replicate = self.integers("patients", "replicate")
+        self.patient = self.integers("patients", "patient")
+        bad = _first_repeat(self.replicate, self.patient)
+        if bad >= 0:
+            raise InputError(
+                f"table 'patients' must be sorted by replicate and patient without repeats; row {bad} "
+                f"(replicate {self.replicate[bad]}, patient {self.patient[bad]}) is not after row {bad - 1}"
+            )
+
+    @property
+    def n(self) -> int:
+        """Number of patients over all replicates."""
+        return len(self.patient)
+
+    def column(self, table: str, name: str) -> NDArray[Any]:
+        """Return a column as it is."""
+        if table not in self._tables:
+            raise InputError(f"table '{table}' is missing; this endpoint needs it (empty if nothing happened)")
+        columns = self._tables[table]
+        if name not in columns:
+            raise InputError(f"table '{table}' has no column '{name}'{did_you_mean(name, columns)}")
+        return columns[name]
+
+    def integers(self, table: str, name: str) -> Ints:
+        """Return a column of whole numbers."""
+        given = self.column(table, name)
+        if given.dtype.kind in "iu":
+            return np.ascontiguousarray(given, dtype=np.int64)
+        if given.dtype.kind != "f" or not (np.floor(given) == given).all():
+            raise InputError(
+                f"column '{name}' of table '{table}' must hold whole numbers, not {given.dtype} with NaN or fractions"
+            )
+        return np.ascontiguousarray(given, dtype=np.int64)
+
+    def floats(self, table: str, name: str) -> Floats:
+        """Return a numeric column without NaN; EDSS must lie on its scale."""
+        given = self.column(table, name)
+        if given.dtype.kind not in "iufb":
+            raise InputError(f"column '{name}' of table '{table}' must be numeric, not {given.dtype}")
+        x = np.ascontiguousarray(given, dtype=np.float64)
+        if name == "edss":
+            bad = _first_no_edss(x)
+            if bad >= 0:
+                raise InputError(
+                    f"EDSS must be 0 or 1.0 to 10.0 in half steps, not {x[bad]} (row {bad} of table '{table}'); "
+                    "leave a missed visit out"
+                )
+        elif not np.isfinite(x).all():
+            bad = int(np.flatnonzero(~np.isfinite(x))[0])
+            raise InputError(
+                f"column '{name}' of table '{table}' must be finite, not {x[bad]} (row {bad}); leave a missed visit out"
+            )
+        return x
+
+    def rows(self, table: str) -> Rows:
+        """Align a table with the patients."""
+        if table not in self._rows:
+            rep, pat, day = (self.integers(table, c) for c in ("replicate", "patient", "day"))
+            offsets = np.zeros(self.n + 1, np.int64)
+            wrong, j = _align(self.replicate, self.patient, rep, pat, day, offsets)
+            if wrong:
+                at = f"row {j} (replicate {rep[j]}, patient {pat[j]}, day {day[j]})"
+                raise InputError(
+                    {
+                        _UNSORTED: f"table '{table}' must be sorted by replicate, patient, day; {at} comes too late",
+                        _STRANGER: f"{at} of table '{table}' belongs to no row of table 'patients'",
+                        _NEGATIVE: f"day must be >= 0 (days since randomisation); {at} of table '{table}' is not",
+                    }[wrong]
+                )
+            self._rows[table] = Rows(offsets, day)
+        return self._rows[table]
+
+    def first_disposition(self, events: tuple[str, ...], reasons: tuple[str, ...] | None = None) -> Ints:
+        """Return the day of the first disposition among ``events`` (for one of ``reasons``), else ``FOREVER``."""
+        rows = self.rows("disposition")
+        event = self.column("disposition", "event")
+        is_event = {name: event == name for name in _DISPOSITIONS}
+        known = np.logical_or.reduce(list(is_event.values()))
+        if not np.all(known):
+            name = str(event[~known][0])
+            raise InputError(f"disposition '{name}' is not known{did_you_mean(name, _DISPOSITIONS)}")
+        counts = np.zeros(len(event), np.bool_)
+        for name in events:
+            counts |= is_event[name]
+        if reasons is not None:
+            reason = self.column("disposition", "reason")
+            counts &= np.logical_or.reduce([reason == r for r in reasons])
+        out = np.full(self.n, FOREVER)
+        _earliest(rows.offsets, rows.day, counts, out)
+        return out
+
+    def end(self, censor_at: tuple[str, ...]) -> Ints:
+        """Return the last day of follow-up of each patient: first disposition among ``censor_at``, or closure."""
+        closure = self.integers("patients", "closure_day")
+        if (closure < 0).any():
+            bad = int(np.flatnonzero(closure < 0)[0])
+            raise InputError(
+                f"closure_day must be >= 0 (days since randomisation), not {closure[bad]} (row {bad} of 'patients')"
+            )
+        return np.minimum(self.first_disposition(censor_at), closure)
+
+    def schedule_days(self, table: str) -> Floats:
+        """Return the mean day of each scheduled visit number 0, 1, ...; NaN where a number never occurs."""
+        number = self.integers(table, "visit")
+        day = self.rows(table).day
+        slots = int(number.max(initial=-1)) + 1
+        mean = np.empty(slots)
+        _mean_day(number, day, mean)
+        return mean
