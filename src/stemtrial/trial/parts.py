@@ -188,7 +188,7 @@ class Visits(Part):
     at_relapse : bool
         Whether a reported relapse brings an extra visit.
     mri_months : tuple of float
-        The visits with a scan; all of them when left out.
+        The visits with a scan; all visits when left out.
     """
 
     months: Annotated[tuple[Annotated[float, Strict(), Field(ge=0, le=600)], ...], Field(min_length=1, max_length=500)]
@@ -196,12 +196,12 @@ class Visits(Part):
     at_relapse: Annotated[bool, Strict()] = False
     mri_months: tuple[Number, ...] = ()
 
-    @model_validator(mode="before")
-    @classmethod
-    def _scan_at_every_visit(cls, data: Any) -> Any:
-        if isinstance(data, Mapping) and "months" in data and data.get("mri_months") is None:
-            return {**data, "mri_months": data["months"]}
-        return data
+    @model_validator(mode="after")
+    def _scan_at_every_visit(self) -> Visits:
+        # After the months are checked, so that a wrong month is reported once, where it stands.
+        if "mri_months" in self.model_fields_set:
+            return self
+        return self.model_copy(update={"mri_months": self.months})
 
     @model_validator(mode="after")
     def _ascending(self) -> Visits:

@@ -85,20 +85,12 @@ class Protocol(Part):
     sources: Mapping[str, Text] = Field(default_factory=dict)
     notes: tuple[Text, ...] = ()
 
-    @model_validator(mode="before")
-    @classmethod
-    def _fill_defaults(cls, data: Any) -> Any:
-        if not isinstance(data, Mapping) or not isinstance(data.get("arms"), Mapping):
-            return data
-        arms = data["arms"]
-        filled = dict(data)
-        if not data.get("control") and arms:
-            filled["control"] = next(reversed(list(arms)))
-        given = data.get("analysis_set")
-        if given is None or isinstance(given, Mapping):
-            sizes = {name: arm["n"] for name, arm in arms.items() if isinstance(arm, Mapping) and "n" in arm}
-            filled["analysis_set"] = sizes | dict(given or {})
-        return filled
+    @model_validator(mode="after")
+    def _fill_defaults(self) -> Protocol:
+        sizes = {name: arm.n for name, arm in self.arms.items()}
+        return self.model_copy(
+            update={"control": self.control or list(self.arms)[-1], "analysis_set": sizes | dict(self.analysis_set)}
+        )
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Protocol:

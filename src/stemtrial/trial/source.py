@@ -29,6 +29,8 @@ _NULL = {"", "~", "null", "Null", "NULL"}
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INT = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+# Escapes in quotes can make what no editor shows: control characters (a terminal obeys them) and half surrogates.
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 
 
@@ -100,6 +102,11 @@ def load_yaml(path: str | os.PathLike[str]) -> tuple[Any, Positions]:
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         what = ": ".join(part for part in (e.context, e.problem) if part)
         raise InputError(f"{file}:{line}:{column}: not valid YAML: {what}; mend the syntax here") from None
+    except (ValueError, OverflowError) as e:
+        if isinstance(e, InputError):
+            raise
+        # PyYAML lets Python's own error through for an escape such as "\\UFFFFFFFF" or a version of 5000 digits.
+        raise InputError(f"{file}:1:1: not valid YAML: {e}; mend the escape or the directive") from None
     return data, positions
 
 
@@ -178,6 +185,10 @@ def _build(events: Iterator[Any], positions: Positions) -> Any:
         tag: str | None = getattr(event, "tag", None)
         if tag is not None:
             raise _refuse(positions, event, here, f"tags ('{tag}') are not allowed; remove the tag")
+
+        strange = _UNPRINTABLE.search(event.value) if isinstance(event, yaml.ScalarEvent) else None
+        if strange:
+            raise _refuse(positions, event, here, f"character U+{ord(strange[0]):04X} is not allowed; remove it")
 
         if is_key:
             assert top is not None
