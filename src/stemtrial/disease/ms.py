@@ -1,8 +1,8 @@
 """A person with MS as equations: the immune attack, lesions, repair, smouldering loss, and what instruments could see.
 
 Science: docs/design/ms_model.md sections 3-6, as changed by docs/design/model_review.md (MS items 1, 3, 5, 6, 8). Holds no
-therapy. Exports to therapies every state below and the rates ``effector_drive, regulatory_drive, lesion_activity,
-smouldering, axonal_loss, remyelination, recovery``.
+therapy. Exports to therapies every state below and the rates ``b_return, effector_drive, regulatory_drive,
+lesion_activity, smouldering, axonal_loss, remyelination, recovery``.
 """
 
 from __future__ import annotations
@@ -91,7 +91,8 @@ def build_ms(m: Model, *, truth: bool = False) -> None:
     spread = ms("sig_u") * sqrt(ku * (2.0 - ku))  # keeps the stationary SD for any step
     mean_u = ms("sig_u") * ms("sig_u") * -0.5  # so that E[exp(u)] = 1
     m.update(u, spread * m.normal("ms.u") + ((mean_u - u) * ku + u), "wanders (Ornstein-Uhlenbeck, exact)")
-    m.relax(B, to=1.0, tau=ms("tauB"), text="return")
+    b_return = m.rate("b_return", m.decay(ms("tauB")), "1/step", "return of memory B cells")
+    m.update(B, (1.0 - B) * b_return + B, "return")
     m.relax(Bm, to=B * 1.05 * (C / (C + 0.05)), tau=ms("tauBm"), text="follow memory B cells of autoreactive kind")
     m.flow(C, C * (1.0 - C) * (ms("rC") / YEAR), "grows back, logistic")
     mean_a = 1.0 + ms("nu_a") / YEAR * m.dt * ms("Ja") / ka * (1.0 - ka)

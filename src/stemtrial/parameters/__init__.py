@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from stemtrial.errors import InputError, did_you_mean
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_KEYS = {"value", "unit", "meaning", "source", "prior", "identified_by", "symbol"}
+_KEYS = {"value", "unit", "meaning", "source", "prior", "identified_by", "no_effect"}
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ class Parameter:
         Distribution of the number, empty where it is fixed.
     identified_by : str
         The target that fixes it; empty where none does.
+    no_effect : float, optional
+        The value at which an effect vanishes.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Parameter:
     source: str
     prior: Mapping[str, Any]
     identified_by: str
+    no_effect: float | None = None
 
     @property
     def assumed(self) -> bool:
@@ -75,6 +78,7 @@ def _numbers(name: str, entry: Mapping[str, Any], where: str) -> list[Parameter]
             source=str(entry["source"]),
             prior=entry.get("prior") or {},
             identified_by=str(entry.get("identified_by", "")),
+            no_effect=entry.get("no_effect"),
         )
         for k, v in items
     ]
