@@ -6,7 +6,6 @@ the error where its cause stands (:func:`fail`). :mod:`stemtrial.trial.protocol`
 
 from __future__ import annotations
 
-import importlib
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, NoReturn
@@ -26,6 +25,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from stemtrial.cohort.eligibility import Eligibility, parse_rule
+from stemtrial.endpoint import definitions
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.therapy.info import catalogue
 from stemtrial.trial.source import Loc
@@ -387,6 +387,4 @@ def _endpoint_ids(info: ValidationInfo) -> Collection[str]:
     given: Collection[str] | None = (info.context or {}).get("endpoint_ids")
     if given is not None:
         return given
-    # Late: with ids given, a protocol can be read without the endpoints' code.
-    endpoint = importlib.import_module("stemtrial.endpoint")
-    return frozenset(endpoint.definitions())
+    return definitions()
