@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from stemtrial.endpoint import kernels
 from stemtrial.endpoint.definition import (
@@ -25,7 +26,6 @@ from stemtrial.endpoint.ragged import DAYS_PER_YEAR, FOREVER, Bools, Floats, Int
 from stemtrial.errors import InputError
 from stemtrial.tables import Table
 
-_NO_SCHEDULE = np.empty(0)
 _MONTH = DAYS_PER_YEAR / 12
 _FAR = 1e9  # a day after every visit, small enough to subtract exactly
 
@@ -63,7 +63,10 @@ class Counts(_Result):
 
 
 def derive(
-    definition: str | Definition, tables: Mapping[str, Table], at_years: float | None = None
+    definition: str | Definition,
+    tables: Mapping[str, Table],
+    at_years: float | None = None,
+    planned_days: ArrayLike | None = None,
 ) -> Events | Values | Counts:
     """Derive an endpoint for every patient of every replicate.
 
@@ -76,8 +79,11 @@ def derive(
         replicate, patient, day. Baseline values are those of ``patients``; rows on day 0 are not follow-up.
     at_years : float, optional
         Horizon. Times to event are censored there; counts stop there; values come from the scheduled visit nearest
-        to it within half the gap to the neighbouring scheduled visits (mean day of each visit number). Without it:
-        all of follow-up, and the last scheduled visit.
+        to it within half the gap to the neighbouring scheduled visits. Without it: all of follow-up, and the last
+        scheduled visit.
+    planned_days : array_like of float, optional
+        Planned day of visit number 0, 1, ..., as in the protocol. Without it: the mean day of each visit number within
+        the replicate, which wanders where few patients remain.
 
     Returns
     -------
@@ -94,7 +100,7 @@ def derive(
     d = find(definition)
     if at_years is not None and not (np.isfinite(at_years) and at_years > 0):
         raise InputError(f"at_years must be positive, not {at_years}")
-    trial = Trial(tables)
+    trial = Trial(tables, planned_days)
     key = (d, trial.replicate, trial.patient)
     match d:
         case ConfirmedChange():
@@ -150,8 +156,10 @@ def _first_day(rows: Rows) -> Ints:
 
 
 def _months(trial: Trial, table: str, event_time: str) -> Floats:
-    """Whole months of each scheduled visit number; empty where the actual day counts."""
-    return np.round(trial.schedule_days(table) / _MONTH) if event_time == "scheduled" else _NO_SCHEDULE
+    """Whole months of each scheduled visit, by replicate; no columns where the actual day counts."""
+    if event_time == "actual":
+        return np.empty((trial.n_groups, 0))
+    return np.round(trial.schedule_days(table) / _MONTH)
 
 
 def _confirmed_change(d: ConfirmedChange, trial: Trial) -> tuple[Floats, Bools]:
@@ -169,6 +177,7 @@ def _confirmed_change(d: ConfirmedChange, trial: Trial) -> tuple[Floats, Bools]:
         relapses.day,
         trial.end(d.censor_at),
         trial.first_disposition(("died",)) if d.death == "event" else np.full(trial.n, FOREVER),
+        trial.group,
         np.array([t.up_to for t in d.thresholds]),
         np.array([t.by for t in d.thresholds]),
         1.0 if d.direction == "worse" else -1.0,
@@ -192,14 +201,14 @@ def _first_activity(d: FirstActivity, trial: Trial) -> tuple[Floats, Bools]:
     scan_months = _months(trial, "mri", d.event_time)
     for table, months in (("visits", _months(trial, "visits", d.event_time)), ("mri", scan_months)):
         rows, number = trial.rows(table), trial.integers(table, "visit")
-        kernels.last_assessment(rows.offsets, rows.day, number, end, months, last_day, last_time)
+        kernels.last_assessment(rows.offsets, rows.day, number, end, trial.group, months, last_day, last_time)
     first = np.full(trial.n, np.inf)
     scans, number = trial.rows("mri"), trial.integers("mri", "visit")
     for column, counts in (("gd_lesions", d.gd_lesions), ("new_t2_lesions", d.new_t2_lesions)):
         if counts:
             lesions = trial.integers("mri", column)
             kernels.first_active_scan(
-                scans.offsets, scans.day, number, lesions, d.mri_from_days, end, scan_months, first
+                scans.offsets, scans.day, number, lesions, d.mri_from_days, end, trial.group, scan_months, first
             )
     if d.relapses:
         day = _first_day(trial.rows("relapses"))
@@ -214,31 +223,32 @@ def _first_activity(d: FirstActivity, trial: Trial) -> tuple[Floats, Bools]:
     return np.where(event, first, last_time), event
 
 
-def _window(trial: Trial, table: str, at_years: float | None) -> tuple[float, float, float]:
-    """Days (earliest, latest, target) of the visit that stands for the horizon; an empty window if there is none."""
-    if at_years is None:
-        return 0.0, np.inf, np.inf
-    target = at_years * DAYS_PER_YEAR
+def _window(trial: Trial, table: str, at_years: float | None) -> tuple[Floats, Floats, float]:
+    """Days (earliest, latest) by replicate and target of the visit for the horizon; empty if there is none."""
     planned = trial.schedule_days(table)
-    planned = np.unique(np.append(planned[np.isfinite(planned)], 0.0))
-    if len(planned) < 2:
-        return np.inf, -np.inf, target
-    k = int(np.argmin(np.abs(planned - target)))
-    before = planned[k] - planned[k - 1] if k > 0 else planned[k + 1] - planned[k]
-    after = planned[k + 1] - planned[k] if k + 1 < len(planned) else before
-    if not planned[k] - before / 2 <= target <= planned[k] + after / 2:
-        return np.inf, -np.inf, target
-    return target - before / 2, target + after / 2, target
+    planned = np.sort(np.column_stack([np.where(planned > 0, planned, np.nan), np.zeros(len(planned))]), axis=1)
+    low, high = np.full(len(planned), np.inf), np.full(len(planned), -np.inf)
+    if at_years is None:
+        return -low, -high, _FAR  # the last visit is the nearest to it
+    target = at_years * DAYS_PER_YEAR
+    for r, days in enumerate(planned):
+        days = days[np.isfinite(days)]
+        if len(days) < 2:
+            continue
+        k = int(np.argmin(np.abs(days - target)))
+        before = (days[k] - days[k - 1] if k else days[1] - days[0]) / 2
+        after = (days[k + 1] - days[k]) / 2 if k + 1 < len(days) else before
+        if days[k] - before <= target <= days[k] + after:
+            low[r], high[r] = target - before, target + after
+    return low, high, target
 
 
 def _visit_value(d: VisitValue, trial: Trial, at_years: float | None) -> Floats:
     rows, values = trial.rows(d.table), trial.floats(d.table, d.column)
     row = np.empty(trial.n, np.int64)
     low, high, target = _window(trial, d.table, at_years)
-    if not np.isfinite(target):
-        target = _FAR  # the last visit is the nearest to it
     number = trial.integers(d.table, "visit")
-    kernels.nearest_visit(rows.offsets, rows.day, number, trial.end(d.censor_at), low, high, target, row)
+    kernels.nearest_visit(rows.offsets, rows.day, number, trial.end(d.censor_at), trial.group, low, high, target, row)
     out = np.full(trial.n, np.nan)
     seen = row >= 0
     out[seen] = values[row[seen]]
@@ -259,6 +269,6 @@ def _lesions(d: LesionCount, trial: Trial, at_years: float | None) -> tuple[Ints
         raise InputError(f"new_t2_lesions must be >= 0, not {lesions[bad]} (row {bad} of table 'mri')")
     _, high, target = _window(trial, "mri", at_years)
     count, last = np.empty(trial.n, np.int64), np.empty(trial.n, np.int64)
-    until = max(high, target) if at_years is not None else np.inf
-    kernels.sum_scans(rows.offsets, rows.day, lesions, trial.end(d.censor_at), until, count, last)
+    until = np.maximum(high, target)  # scans that are late by less than the window still belong to the horizon
+    kernels.sum_scans(rows.offsets, rows.day, lesions, trial.end(d.censor_at), trial.group, until, count, last)
     return count, last / DAYS_PER_YEAR

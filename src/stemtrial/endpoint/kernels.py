@@ -22,8 +22,8 @@ def visit_time(day: int, number: int, months: Any) -> float:
 @njit(error_model="numpy", nogil=True, cache=True)
 def confirmed_change(
     baseline: Any, offsets: Any, day: Any, number: Any, edss: Any, relapse_offsets: Any, relapse_day: Any, end: Any,
-    death_day: Any, up_to: Any, by: Any, sign: float, confirm_after: int, onset_from: int, baseline_at_least: float,
-    scheduled_only: bool, exclude_after_relapse: int, end_is_event: bool, death_is_event: bool, months: Any,
+    death_day: Any, group: Any, up_to: Any, by: Any, sign: float, confirm_after: int, onset_from: int,
+    baseline_at_least: float, scheduled_only: bool, exclude_after_relapse: int, end_is_event: bool, death_is_event: bool, months: Any,
     time: Any, event: Any,
 ) -> None:  # fmt: skip
     """Fill ``time`` (years) and ``event`` of every patient; see :class:`..definition.ConfirmedChange`."""
@@ -50,7 +50,7 @@ def confirmed_change(
                     r += 1
                 if r > relapse_offsets[i] and d - relapse_day[r - 1] <= exclude_after_relapse:
                     continue
-            last = visit_time(d, number[j], months)
+            last = visit_time(d, number[j], months[group[i]])
             if sign * (edss[j] - baseline[i]) < need - _EPS:
                 onset_day = -1
             elif onset_day < 0:
@@ -71,7 +71,7 @@ def confirmed_change(
 
 @njit(error_model="numpy", nogil=True, cache=True)
 def last_assessment(
-    offsets: Any, day: Any, number: Any, end: Any, months: Any, last_day: Any, last_time: Any
+    offsets: Any, day: Any, number: Any, end: Any, group: Any, months: Any, last_day: Any, last_time: Any
 ) -> None:  # fmt: skip
     """Move ``last_day`` and ``last_time`` forward to the last scheduled visit or scan within follow-up."""
     for i in range(end.shape[0]):
@@ -80,12 +80,12 @@ def last_assessment(
                 break
             if number[j] >= 0 and day[j] > 0:
                 last_day[i] = max(last_day[i], day[j])
-                last_time[i] = max(last_time[i], visit_time(day[j], number[j], months))
+                last_time[i] = max(last_time[i], visit_time(day[j], number[j], months[group[i]]))
 
 
 @njit(error_model="numpy", nogil=True, cache=True)
 def first_active_scan(
-    offsets: Any, day: Any, number: Any, lesions: Any, from_day: int, end: Any, months: Any, time: Any
+    offsets: Any, day: Any, number: Any, lesions: Any, from_day: int, end: Any, group: Any, months: Any, time: Any
 ) -> None:
     """Lower ``time`` to the first scan after baseline that shows a lesion."""
     for i in range(end.shape[0]):
@@ -93,7 +93,7 @@ def first_active_scan(
             if day[j] > end[i]:
                 break
             if day[j] > 0 and day[j] >= from_day and lesions[j] > 0:
-                time[i] = min(time[i], visit_time(day[j], number[j], months))
+                time[i] = min(time[i], visit_time(day[j], number[j], months[group[i]]))
                 break
 
 
@@ -109,7 +109,7 @@ def rows_until(offsets: Any, day: Any, until: Any, count: Any) -> None:
 
 @njit(error_model="numpy", nogil=True, cache=True)
 def nearest_visit(
-    offsets: Any, day: Any, number: Any, end: Any, low: float, high: float, target: float, row: Any
+    offsets: Any, day: Any, number: Any, end: Any, group: Any, low: Any, high: Any, target: float, row: Any
 ) -> None:
     """Row of the scheduled visit after baseline nearest to ``target`` in [low, high] (the earlier of two), else -1."""
     for i in range(end.shape[0]):
@@ -117,9 +117,9 @@ def nearest_visit(
         best = 0.0
         for j in range(offsets[i], offsets[i + 1]):
             d = day[j]
-            if d > end[i] or d > high:
+            if d > end[i] or d > high[group[i]]:
                 break
-            if d == 0 or d < low or number[j] < 0:
+            if d == 0 or d < low[group[i]] or number[j] < 0:
                 continue
             distance = abs(d - target)
             if row[i] < 0 or distance < best:
@@ -128,13 +128,13 @@ def nearest_visit(
 
 
 @njit(error_model="numpy", nogil=True, cache=True)
-def sum_scans(offsets: Any, day: Any, lesions: Any, end: Any, high: float, count: Any, last_day: Any) -> None:
+def sum_scans(offsets: Any, day: Any, lesions: Any, end: Any, group: Any, high: Any, count: Any, last_day: Any) -> None:
     """Sum lesions over the scans after baseline up to ``high`` days and note the day of the last."""
     for i in range(end.shape[0]):
         count[i] = 0
         last_day[i] = 0
         for j in range(offsets[i], offsets[i + 1]):
-            if day[j] > end[i] or day[j] > high:
+            if day[j] > end[i] or day[j] > high[group[i]]:
                 break
             if day[j] > 0:
                 count[i] += lesions[j]

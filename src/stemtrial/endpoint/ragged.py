@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.tables import Table
@@ -84,16 +84,18 @@ def _earliest(offsets: Any, day: Any, counts: Any, out: Any) -> None:
 
 
 @njit(error_model="numpy", nogil=True, cache=True)
-def _mean_day(number: Any, day: Any, mean: Any) -> None:
-    """Mean day of each visit number >= 0; NaN where it never occurs."""
-    count = np.zeros(mean.shape[0], np.int64)
-    total = np.zeros(mean.shape[0], np.int64)  # whole days: the sum, and so the mean, is exact in any order
-    for j in range(number.shape[0]):
-        if number[j] >= 0:
-            count[number[j]] += 1
-            total[number[j]] += day[j]
-    for k in range(mean.shape[0]):
-        mean[k] = total[k] / count[k] if count[k] else np.nan
+def _mean_day(group: Any, offsets: Any, number: Any, day: Any, mean: Any) -> None:
+    """Mean day of each visit number >= 0 in each replicate; NaN where it never occurs."""
+    count = np.zeros(mean.shape, np.int64)
+    total = np.zeros(mean.shape, np.int64)  # whole days: the sum, and so the mean, is exact
+    for i in range(group.shape[0]):
+        for j in range(offsets[i], offsets[i + 1]):
+            if number[j] >= 0:
+                count[group[i], number[j]] += 1
+                total[group[i], number[j]] += day[j]
+    for r in range(mean.shape[0]):
+        for k in range(mean.shape[1]):
+            mean[r, k] = total[r, k] / count[r, k] if count[r, k] else np.nan
 
 
 class Trial:
@@ -103,6 +105,8 @@ class Trial:
     ----------
     tables : mapping of str to Table
         By name, as :data:`stemtrial.tables.SCHEMAS`.
+    planned_days : array_like of float, optional
+        Planned day of visit number 0, 1, ...; ascending.
 
     Raises
     ------
@@ -112,8 +116,11 @@ class Trial:
 
     """
 
-    def __init__(self, tables: Mapping[str, Table]) -> None:
+    def __init__(self, tables: Mapping[str, Table], planned_days: ArrayLike | None = None) -> None:
         self._tables = tables
+        self._planned = None if planned_days is None else np.asarray(planned_days, dtype=np.float64)
+        if self._planned is not None and not (np.diff(self._planned) > 0).all():
+            raise InputError(f"planned_days must ascend, not {self._planned.tolist()}")
         self._rows: dict[str, Rows] = {}
         self.replicate = self.integers("patients", "replicate")
         self.patient = self.integers("patients", "patient")
@@ -123,6 +130,8 @@ class Trial:
                 f"table 'patients' must be sorted by replicate and patient without repeats; row {bad} "
                 f"(replicate {self.replicate[bad]}, patient {self.patient[bad]}) is not after row {bad - 1}"
             )
+        self.group = np.cumsum(np.diff(self.replicate, prepend=self.replicate[:1]) > 0)
+        """Position of each patient's replicate among those present."""
 
     @property
     def n(self) -> int:
@@ -217,10 +226,19 @@ class Trial:
         return np.minimum(self.first_disposition(censor_at), closure)
 
     def schedule_days(self, table: str) -> Floats:
-        """Return the mean day of each scheduled visit number 0, 1, ...; NaN where a number never occurs."""
-        number = self.integers(table, "visit")
-        day = self.rows(table).day
+        """Return the day of each scheduled visit, shape (replicates, visit numbers); NaN where none took place.
+
+        It is the planned day if the caller gave a plan, else the mean day within the replicate: other replicates never
+        matter, so that results do not depend on how replicates are spread over calls.
+        """
+        number, rows = self.integers(table, "visit"), self.rows(table)
         slots = int(number.max(initial=-1)) + 1
-        mean = np.empty(slots)
-        _mean_day(number, day, mean)
-        return mean
+        mean = np.empty((int(self.group.max(initial=-1)) + 1, slots))
+        _mean_day(self.group, rows.offsets, number, rows.day, mean)
+        if self._planned is None:
+            return mean
+        if slots > len(self._planned):
+            raise InputError(
+                f"planned_days has {len(self._planned)} visits; table '{table}' has visit number {slots - 1}"
+            )
+        return np.where(np.isnan(mean), np.nan, self._planned[:slots])

@@ -1,0 +1,285 @@
+"""derive(): worked examples, windows, refusals, empty and one-patient tables, replicates that do not mix."""
+
+import numpy as np
+import pytest
+
+from stemtrial.endpoint import Counts, Events, Values, definitions, derive, find
+from stemtrial.errors import InputError
+from stemtrial.tables import concat, make
+
+
+def patients(edss, replicate=None, closure=1826, t2=None):
+    n = len(edss)
+    zero = np.zeros(n)
+    return make(
+        "patients", replicate=zero if replicate is None else replicate, patient=np.arange(n), arm=np.full(n, "dmt"),
+        recruit=zero, entry_day=zero, closure_day=np.full(n, closure), age_years=zero, female=zero,
+        disease_duration_years=zero, relapses_last_12_months=zero, edss=np.array(edss, float), gd_lesions=zero,
+        t2_volume_ml=np.full(n, 10.0) if t2 is None else np.array(t2, float),
+    )  # fmt: skip
+
+
+def visits(*rows):
+    """Rows of (patient, day, visit, edss)."""
+    p, d, v, e = np.array(rows, float).reshape(-1, 4).T
+    return make("visits", replicate=np.zeros(len(p)), patient=p, day=d, visit=v, edss=e)
+
+
+def scans(*rows):
+    """Rows of (patient, day, visit, gd, new t2, volume, brain)."""
+    p, d, v, g, t, ml, b = np.array(rows, float).reshape(-1, 7).T
+    return make(
+        "mri", replicate=np.zeros(len(p)), patient=p, day=d, visit=v, gd_lesions=g, new_t2_lesions=t, t2_volume_ml=ml,
+        brain_volume_change_pct=b,
+    )  # fmt: skip
+
+
+def relapses(*rows):
+    p, d = np.array(rows, float).reshape(-1, 2).T
+    return make("relapses", replicate=np.zeros(len(p)), patient=p, day=d)
+
+
+def disposition(*rows):
+    """Rows of (patient, day, event, reason)."""
+    p, d, e, r = (np.array(c) for c in zip(*rows, strict=True)) if rows else (np.array([]),) * 4
+    return make("disposition", replicate=np.zeros(len(p)), patient=p, day=d, event=e, reason=r)
+
+
+def trial(edss, v=(), m=(), r=(), d=(), **more):
+    return {
+        "patients": patients(edss, **more),
+        "visits": visits(*v),
+        "mri": scans(*m),
+        "relapses": relapses(*r),
+        "disposition": disposition(*d),
+    }
+
+
+def one(name, tables, at_years=None):
+    out = derive(name, tables, at_years)
+    return float(out.time_years[0]), bool(out.event[0])
+
+
+def mist_visits(*edss):
+    days = (182, 365, 730, 1096, 1461, 1826)
+    return [(0, day, k + 1, e) for k, (day, e) in enumerate(zip(days, edss, strict=False))]
+
+
+@pytest.mark.parametrize(
+    ("edss", "expected"),
+    [
+        ((3, 4, 4), (1.0, True)),
+        ((4, 3, 3), (2.0, False)),  # before one year, gone at one year
+        ((4, 4, 4), (1.0, True)),  # began before one year: counted from the visit at one year
+        ((3, 3.5, 3.5), (2.0, False)),  # half a point is not enough
+        ((3, 4, 3.5, 4, 4), (3.0, True)),  # the first rise was not confirmed
+        ((3, 3, 4), (2.0, False)),  # at the last visit, not confirmed
+    ],
+)
+def test_mist(edss, expected):
+    assert one("confirmed_worsening.mist", trial([3.0], mist_visits(*edss))) == expected
+
+
+def test_mist_unconfirmed_as_event():
+    d = find("confirmed_worsening.mist", unconfirmed_at_end="event")
+    assert one(d, trial([3.0], mist_visits(3, 3, 4))) == (2.0, True)
+
+
+def test_mist_crossover_ends_follow_up():
+    rows = mist_visits(3, 4, 4)
+    assert one("confirmed_worsening.mist", trial([3.0], rows, d=[(0, 400, "crossed_over", "")])) == (1.0, False)
+    assert one("confirmed_worsening.mist", trial([3.0], rows, d=[(0, 730, "crossed_over", "")])) == (1.0, True)
+
+
+def test_late_yearly_visits_count_at_their_year():
+    late = [(0, 190, 1, 3.0), (0, 379, 2, 4.0), (0, 741, 3, 4.0)]
+    assert one("confirmed_worsening.mist", trial([3.0], late), at_years=1) == (1.0, True)
+    actual = find("confirmed_worsening.mist", event_time="actual")
+    assert one(actual, trial([3.0], late), at_years=1) == (1.0, False)
+    assert one(actual, trial([3.0], late)) == (379 / 365.25, True)
+
+
+def test_planned_days_replace_the_mean_of_few_patients():
+    late = [(0, 182, 1, 3.0), (0, 394, 2, 4.0), (0, 741, 3, 4.0)]
+    assert one("confirmed_worsening.mist", trial([3.0], late))[0] == 13 / 12
+    out = derive("confirmed_worsening.mist", trial([3.0], late), planned_days=[0, 182, 365, 730])
+    assert out.time_years[0] == 1.0
+    with pytest.raises(InputError, match="planned_days has 3 visits; table 'visits' has visit number 3"):
+        derive("confirmed_worsening.mist", trial([3.0], late), planned_days=[0, 182, 365])
+    with pytest.raises(InputError, match="planned_days must ascend"):
+        derive("confirmed_worsening.mist", trial([3.0], late), planned_days=[0, 365, 182, 730])
+
+
+def test_rating_soon_after_a_relapse_can_be_left_out():
+    rows = [(0, 84, 1, 4.0), (0, 168, 2, 4.0), (0, 252, 3, 3.0)]
+    tables = trial([3.0], rows, r=[(0, 60)])
+    assert one("confirmed_worsening.12_weeks", tables) == (84 / 365.25, True)
+    d = find("confirmed_worsening.12_weeks", exclude_days_after_relapse=30)
+    assert one(d, tables) == (252 / 365.25, False)
+
+
+def test_death_as_event():
+    tables = trial([3.0], [(0, 84, 1, 3.0)], d=[(0, 100, "died", "disease")])
+    assert one("confirmed_worsening.12_weeks", tables) == (84 / 365.25, False)
+    assert one(find("confirmed_worsening.12_weeks", death="event"), tables) == (100 / 365.25, True)
+
+
+def test_not_at_risk_of_improvement():
+    rows = [(0, 84, 1, 0.0), (0, 168, 2, 0.0), (1, 84, 1, 1.0), (1, 168, 2, 1.0)]
+    out = derive("confirmed_improvement.12_weeks", trial([1.5, 2.0], rows))
+    np.testing.assert_array_equal(out.event, [False, True])
+    assert out.time_years[0] == 0
+
+
+def test_neda_components():
+    m = [(0, 365, 2, 0, 1, 10, 0), (1, 365, 2, 2, 0, 10, 0), (2, 365, 2, 0, 0, 10, 0), (3, 365, 2, 0, 0, 10, 0)]
+    v = [(p, d, k, 3.0) for p in range(4) for d, k in ((182, 1), (365, 2), (730, 3))]
+    out = derive("neda3.mist", trial([3.0] * 4, v, m, [(2, 50), (3, 900)]))
+    np.testing.assert_array_equal(out.event, [True, True, True, False])
+    np.testing.assert_allclose(out.time_years, [1.0, 1.0, 50 / 365.25, 2.0])
+
+
+def test_values_come_from_the_visit_nearest_to_the_horizon():
+    rows = [
+        (0, 182, 1, 2.0), (0, 365, 2, 3.0), (0, 372, -1, 6.0), (0, 730, 3, 4.0),
+        (1, 182, 1, 2.0), (1, 400, 2, 3.5), (1, 700, 3, 4.0),
+        (2, 182, 1, 2.0), (2, 730, 3, 4.0),
+    ]  # fmt: skip
+    tables = trial([2.0, 3.0, 2.0], rows)
+    np.testing.assert_array_equal(derive("edss", tables, 1).value, [3.0, 3.5, np.nan])
+    np.testing.assert_array_equal(derive("edss_change", tables, 1).value, [1.0, 0.5, np.nan])
+    np.testing.assert_array_equal(derive("edss", tables).value, [4.0, 4.0, 4.0])
+    assert np.isnan(derive("edss", tables, 5).value).all()
+    ended = {**tables, "disposition": disposition((0, 300, "dropped_out", "moved"))}
+    np.testing.assert_array_equal(derive("edss", ended).value, [2.0, 4.0, 4.0])
+
+
+def test_mri_values_and_counts():
+    m = [
+        (0, 0, 0, 3, 0, 10, 0), (0, 182, 1, 1, 4, 12, -0.2), (0, 370, 2, 0, 2, 13, -0.5),
+        (1, 0, 0, 0, 0, 0, 0), (1, 182, 1, 0, 1, 5, -0.1),
+    ]  # fmt: skip
+    tables = trial([3.0, 3.0, 3.0], m=m, t2=[10, 0, 10])
+    np.testing.assert_allclose(derive("t2_volume_change_pct", tables, 1).value, [30.0, np.nan, np.nan])
+    np.testing.assert_allclose(derive("t2_volume_change_pct", tables).value, [30.0, np.nan, np.nan])
+    np.testing.assert_allclose(derive("brain_volume_change_pct", tables, 1).value, [-0.5, np.nan, np.nan])
+    np.testing.assert_array_equal(derive("gd_lesions", tables, 0.5).value, [1, 0, np.nan])
+    new = derive("new_t2_lesions", tables, 1)
+    np.testing.assert_array_equal(new.count, [6, 1, 0])
+    np.testing.assert_allclose(new.exposure_years, [370 / 365.25, 182 / 365.25, 0])
+
+
+def test_relapse_rate_relapse_free_and_deaths():
+    tables = trial(
+        [3.0, 3.0], r=[(0, 10), (0, 500), (0, 900)],
+        d=[(0, 800, "dropped_out", ""), (1, 40, "died", "treatment_related")],
+    )  # fmt: skip
+    rate = derive("relapse_rate", tables, 1)
+    np.testing.assert_array_equal(rate.count, [1, 0])
+    np.testing.assert_allclose(rate.exposure_years, [365 / 365.25, 40 / 365.25])
+    np.testing.assert_array_equal(derive("relapse_rate", tables).count, [2, 0])
+    assert one("relapse_free", tables) == (10 / 365.25, True)
+    np.testing.assert_array_equal(derive("overall_survival", tables).event, [False, True])
+    np.testing.assert_array_equal(derive("treatment_related_mortality", tables).value, [0, 1])
+    np.testing.assert_array_equal(derive("treatment_related_mortality", tables, 0.1).value, [0, 0])
+
+
+@pytest.mark.parametrize("name", list(definitions()))
+@pytest.mark.parametrize("at_years", [None, 1.0])
+def test_nobody_and_a_patient_without_any_row(name, at_years):
+    for n in (0, 1):
+        out = derive(name, trial([3.0] * n), at_years)
+        assert isinstance(out, Events | Values | Counts)
+        assert len(out.patient) == n
+        if isinstance(out, Events):
+            assert not out.event.any()
+        if isinstance(out, Counts):
+            assert out.count.sum() == 0
+
+
+@pytest.mark.parametrize("name", list(definitions()))
+def test_replicates_do_not_mix(name):
+    """A replicate gives the same alone and among others: results do not depend on the layout of chunks."""
+    rng = np.random.default_rng(2)
+    n, days = 5, (182, 365, 730, 1096)
+
+    def replicate(k):
+        when = [(p, int(d + rng.integers(-90, 90)), j + 1) for p in range(n) for j, d in enumerate(days)]
+        v = [(*w, rng.integers(4, 12) / 2) for w in when]
+        m = [(*w, *rng.poisson(0.2, 2), 9 + rng.random(), -rng.random()) for w in when]
+        r = sorted((rng.integers(n), rng.integers(1200)) for _ in range(4))
+        t = trial(rng.integers(4, 10, n) / 2, v, m, r, [(p, 1200, "completed", "") for p in range(n)])
+        for table in t.values():
+            table["replicate"][:] = k
+        return t
+
+    parts = [replicate(k) for k in range(0, 60, 3)]
+    together = derive(name, {t: concat([p[t] for p in parts]) for t in parts[0]}, 2.0)
+    for k, part in zip(range(0, 60, 3), parts, strict=True):
+        alone = derive(name, part, 2.0)
+        rows = together.replicate == k
+        for field in ("time_years", "event", "value", "count", "exposure_years"):
+            if hasattr(alone, field):
+                np.testing.assert_array_equal(getattr(together, field)[rows], getattr(alone, field))
+
+
+def broken(table, column, row, value):
+    tables = trial([3.0, 3.0], [(0, 100, 1, 3.0), (0, 200, 2, 3.0), (1, 100, 1, 3.0)])
+    tables[table] = {c: v.copy() for c, v in tables[table].items()}
+    tables[table][column] = tables[table][column].astype(float)
+    tables[table][column][row] = value
+    return tables
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        (
+            broken("visits", "edss", 1, 10.5),
+            r"EDSS must be 0 or 1\.0 to 10\.0 in half steps, not 10\.5 \(row 1 of",
+        ),
+        (broken("visits", "edss", 1, 3.2), r"not 3\.2"),
+        (broken("visits", "edss", 1, 0.5), r"not 0\.5"),
+        (broken("visits", "edss", 1, np.nan), r"not nan"),
+        (broken("patients", "edss", 0, -1.0), r"not -1\.0 \(row 0 of table 'patients'\)"),
+        (broken("visits", "day", 1, 50), r"sorted by replicate, patient, day; row 1 .*day 50\) comes too late"),
+        (broken("visits", "day", 0, -1), r"day must be >= 0"),
+        (broken("visits", "day", 0, np.nan), r"column 'day' of table 'visits' must hold whole numbers"),
+        (
+            broken("visits", "patient", 2, 7),
+            r"row 2 \(replicate 0, patient 7, day 100\) of table 'visits' belongs",
+        ),
+        (broken("patients", "patient", 1, 0), r"without repeats; row 1"),
+        (broken("patients", "closure_day", 1, -5), r"closure_day must be >= 0"),
+        ({"patients": patients([3.0])}, r"table 'visits' is missing"),
+        ({**trial([3.0]), "visits": {"replicate": np.zeros(0, int)}}, r"has no column 'patient'"),
+        (trial([3.0], d=[(0, 5, "dropped", "")]), r"disposition 'dropped' is not known; did you mean 'dropped_out'"),
+    ],
+)
+def test_refusals(tables, message):
+    with pytest.raises(InputError, match=message) as e:
+        derive("confirmed_worsening.mist", tables)
+    assert "\n" not in str(e.value)
+
+
+def test_refusals_of_other_rules():
+    with pytest.raises(InputError, match="did you mean 'relapse_rate'"):
+        derive("relapse_rat", trial([3.0]))
+    with pytest.raises(InputError, match="at_years must be positive, not 0"):
+        derive("edss", trial([3.0]), 0)
+    with pytest.raises(InputError, match="new_t2_lesions must be >= 0"):
+        derive("new_t2_lesions", trial([3.0], m=[(0, 100, 1, 0, -1, 9, 0)]))
+    with pytest.raises(InputError, match=r"t2_volume_ml.*must be finite, not nan"):
+        derive("t2_volume_change_pct", trial([3.0], m=[(0, 100, 1, 0, 0, np.nan, 0)]))
+    with pytest.raises(InputError, match="must be a confirmed_change definition"):
+        derive(find("neda3", worsening="edss"), trial([3.0]))
+
+
+def test_input_is_not_changed():
+    tables = trial([3.0], mist_visits(3, 4, 4), r=[(0, 5)])
+    before = {t: {c: v.copy() for c, v in table.items()} for t, table in tables.items()}
+    for name in definitions():
+        derive(name, tables, 1.0)
+    for t, table in before.items():
+        for c, v in table.items():
+            np.testing.assert_array_equal(v, tables[t][c])
