@@ -1,0 +1,231 @@
+"""One run as one HTML file: no request leaves it, every picture has its table, what is missing is said."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from stemtrial.report import marks, tables
+from stemtrial.report.colours import PALETTE, dark_pairs
+from stemtrial.report.data import Run, check_report
+from stemtrial.report.sections import forest_views, sections_of
+from stemtrial.report.words import (
+    Names,
+    count,
+    doi_url,
+    explain_label,
+    finite,
+    names_of,
+    number,
+    plain,
+    scale_of,
+    shown,
+    span,
+)
+
+
+def _tally(rows: Sequence[Mapping[str, Any]], names: Names) -> dict[str, Any]:
+    """Count agreement: ``scored`` rows are verified and have a verdict; misses stand first."""
+    scored = [(k, r) for k, r in enumerate(rows) if isinstance(r.get("agrees"), bool)]
+    scored.sort(key=lambda kr: bool(kr[1]["agrees"]))
+    marks = [{"href": f"#estimate-{k}", "name": names.outcome(r), "inside": bool(r["agrees"])} for k, r in scored]
+    unscored = [
+        r
+        for r in rows
+        if not isinstance(r.get("agrees"), bool) and finite((r.get("published") or {}).get("value")) is not None
+    ]
+    return {
+        "marks": marks,
+        "scored": len(scored),
+        "inside": sum(bool(r["agrees"]) for _, r in scored),
+        "unscored": len(unscored),
+        "expected": count(0.9 * len(scored)),
+    }
+
+
+def _first(rows: Sequence[Mapping[str, Any]], names: Names) -> dict[str, str] | None:
+    """Return the first outcome with a published value (a study lists its primary first), interval before point."""
+    row = next(
+        (r for r in rows if finite((r.get("published") or {}).get("value")) is not None), rows[0] if rows else None
+    )
+    if row is None:
+        return None
+    scale = scale_of(row)
+    s, unit = shown(row, scale), f" {scale.unit}" if scale.unit else ""
+    ci = f" (95 % confidence interval {span(s['ci95'])})" if s["ci95"][0] is not None else ""
+    return {
+        "name": names.outcome(row),
+        "interval": span(s["pi90"]) + unit,
+        "median": number(s["median"]) + unit,
+        "published": "" if s["value"] is None else number(s["value"]) + unit + ci,
+    }
+
+
+def _misses(result: Mapping[str, Any], names: Names) -> list[dict[str, Any]]:
+    """Join every miss with its numbers and its paragraph; a paragraph whose outcome is no miss is kept and said."""
+    why = {str(m["outcome_id"]): str(m["why"]) for m in result.get("misses") or ()}
+    out: list[dict[str, Any]] = []
+    for k, row in enumerate(result.get("estimates") or ()):
+        if row.get("agrees") is not False:
+            continue
+        scale = scale_of(row)
+        s, unit = shown(row, scale), f" {scale.unit}" if scale.unit else ""
+        out.append(
+            {
+                "title": names.outcome(row),
+                "href": f"#estimate-{k}",
+                "numbers": f"Predicted {span(s['pi90'])}{unit} (90 % interval, median {number(s['median'])}); "
+                f"published {number(s['value'])}{unit}.",
+                "why": why.pop(str(row.get("outcome_id")), "No explanation has been written yet."),
+            }
+        )
+    by_id = {str(r.get("outcome_id")): r for r in result.get("estimates") or ()}
+    for ident, text in why.items():
+        title = names.outcome(by_id[ident]) if ident in by_id else ident
+        out.append({"title": title, "href": "", "numbers": "Not outside its 90 % interval in this run.", "why": text})
+    return out
+
+
+def _caveats(result: Mapping[str, Any]) -> list[str]:
+    """Return what weakens the run, in sentences."""
+    run = result["run"]
+    out = []
+    if run.get("interval") == "sampling":
+        out.append(
+            "The intervals hold sampling variation only: every constant of the model stands at one value. "
+            "What is not known about the constants would make them wider."
+        )
+    elif run.get("interval") == "sampling+parameters":
+        out.append(
+            "The intervals hold sampling variation and the uncertainty of the model's parameters, "
+            "not that of its structure."
+        )
+    if run.get("recruit_warning"):
+        out.append(str(run["recruit_warning"]))
+    if finite(run.get("failed_patients")):
+        out.append(f"{count(run['failed_patients'])} virtual patients failed numerically and were left out.")
+    if finite(run.get("events_overflowed")):
+        out.append(f"{count(run['events_overflowed'])} events did not fit into the event log and are missing.")
+    lost = [r for r in result.get("estimates") or () if finite(r.get("n_not_estimable"))]
+    if lost:
+        s = "s" * (len(lost) != 1)
+        out.append(
+            f"{len(lost)} outcome{s} could not be estimated in some replicates (no event in an arm, for one); "
+            "these count at their limit. The table of estimates says how many."
+        )
+    labels = dict.fromkeys(
+        [*(run.get("labels") or ()), *(x for r in result.get("estimates") or () for x in r.get("labels") or ())]
+    )
+    return out + [
+        explain_label(str(label)) + ("" if explain_label(str(label)).endswith(".") else ".") for label in labels
+    ]
+
+
+def _hash(script: str) -> str:
+    return "'sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() + "'"
+
+
+def render_report(result: Mapping[str, Any]) -> str:
+    """Return the report of one run as one HTML document.
+
+    The document loads nothing: styles, scripts (Plotly.js once) and data are inside, and a content security policy
+    forbids anything else. The same input gives the same text.
+
+    Parameters
+    ----------
+    result : mapping
+        :class:`~stemtrial.report.data.ReportData`. Only ``run`` is required; numbers may be None, NaN or infinite.
+
+    Raises
+    ------
+    InputError
+        If ``run`` is absent or a part has an unknown name.
+    """
+    check_report(result)
+    names = names_of(result)
+    rows = list(result.get("estimates") or ())
+    env = Environment(
+        loader=PackageLoader("stemtrial.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda v: v.replace(" %", "\u00a0%") if type(v) is str else v,  # no line breaks before the sign
+    )
+    env.filters.update(count=count, number=number, plain=plain)
+    loader = env.loader
+    assert loader is not None
+    script = loader.get_source(env, "report.js")[0]
+    plotly = str(get_plotlyjs())
+    forests = forest_views(rows, names)
+    sections = sections_of(result, names)
+    kinds = {str((r.get("published") or {}).get("verification")) for r in rows}
+    pictures = forests + [f for s in sections for f in s.figures]
+    arms = [
+        {
+            **a,
+            "label": names.arm(a["id"]),
+            "token": marks.arm_token(a["id"], list(names.arms)),
+            "dash": marks.arm_dash(a["id"], list(names.arms)),
+        }
+        for a in result.get("arms") or ()
+    ]
+    return env.get_template("report.html").render(
+        run=dict.fromkeys(Run.__annotations__) | dict(result["run"]),
+        disclaimer=result.get("disclaimer") or "",
+        doi=doi_url(result["run"].get("doi")),
+        arms=arms,
+        tally=_tally(rows, names),
+        first=_first(rows, names),
+        caveats=_caveats(result),
+        forests=forests,
+        misses=_misses(result, names),
+        not_predicted=result.get("not_predicted") or [],
+        sections=sections,
+        estimates=tables.estimate_table(rows, names, "All estimates of this run.", full=True) if rows else None,
+        parameters_note=result.get("parameters_note") or "",
+        provenance=result.get("provenance") or {},
+        kinds=kinds,
+        definitions={names.endpoint(r.get("endpoint")): str(r["definition"]) for r in rows if r.get("definition")},
+        pictures=pictures,
+        palette=PALETTE,
+        dark_pairs=dark_pairs(),
+        plotly=Markup(plotly) if pictures else "",
+        script=Markup(script),
+        policy=(
+            f"default-src 'none'; script-src {_hash(script)} {_hash(plotly)}; style-src 'unsafe-inline'; "
+            "img-src data: blob:; base-uri 'none'; form-action 'none'"
+        ),
+    )
+
+
+def write_report(result: Mapping[str, Any], path: Path) -> None:
+    """Write the report of one run to ``path``: complete or not at all.
+
+    Parameters
+    ----------
+    result : mapping
+        :class:`~stemtrial.report.data.ReportData`.
+    path : Path
+        The HTML file; its folder exists. A file of that name is replaced.
+
+    Raises
+    ------
+    InputError
+        As :func:`render_report`.
+    """
+    text = render_report(result)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

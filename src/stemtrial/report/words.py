@@ -1,0 +1,281 @@
+"""Numbers and names as a reader meets them; which outcomes share an axis."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+RATIOS = frozenset({"hazard_ratio", "rate_ratio", "odds_ratio", "risk_ratio"})
+CHANGES = frozenset({"mean_change", "median_change", "difference", "relative_change"})
+_FRACTION_STATISTICS = frozenset({"km_probability", "proportion"})
+_FRACTION_UNITS = frozenset({"fraction", "probability", "proportion"})
+_PERCENT_UNITS = frozenset({"%", "percent", "pct"})
+_NO_UNIT = frozenset({"", "1", "-", "none"})
+
+_STATISTICS = {
+    "km_probability": "Kaplan-Meier",
+    "proportion": "patients",
+    "rate_per_year": "rate per year",
+    "slope_per_year": "slope per year",
+}
+_SPELLING = {
+    **{
+        w.lower(): w
+        for w in ("EDSS", "NEDA", "NEA", "T1", "T2", "Gd", "MRI", "ARR", "CDW", "CDP", "CDI", "PIRA", "RAW")
+    },
+    **{w.lower(): w for w in ("SDMT", "T25FW", "9HPT", "NfL", "MIST")},
+    **{"neda3": "NEDA-3", "neda4": "NEDA-4", "msis29": "MSIS-29", "pct": "(%)", "ml": "(ml)"},
+}
+_LABELS = {
+    "prediction_without_human_data": "No human data exist here: a prediction from mechanism alone.",
+}
+
+
+def real(x: Any) -> float | None:
+    """Return ``x`` as a float (perhaps infinite), or None where it is missing, NaN or no number."""
+    if x is None or isinstance(x, bool):
+        return None
+    try:
+        value = float(x)
+    except (TypeError, ValueError):
+        return None
+    return None if math.isnan(value) else value
+
+
+def finite(x: Any) -> float | None:
+    """Return ``x`` as a finite float, or None."""
+    value = real(x)
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _decimals(x: float) -> int:
+    """Decimals for about three significant figures; none for whole numbers."""
+    size = abs(x)
+    if math.isinf(size) or abs(size - round(size)) < 1e-9 or size >= 99.95:
+        return 0
+    if size < 0.1:
+        return len(f"{float(f'{size:.2g}'):f}".rstrip("0").partition(".")[2])
+    return 2 if size < 10 else 1
+
+
+def number(x: Any, decimals: int | None = None) -> str:
+    """Write a number with about three significant figures; an en dash where there is none.
+
+    >>> number(-1.7), number(0.0192), number(12.0), number(float("inf")), number(None)
+    ('−1.70', '0.019', '12', '∞', '–')
+    """
+    value = real(x)
+    if value is None:
+        return "–"
+    size = abs(value)
+    if math.isinf(size):
+        text = "∞"
+    elif size == 0:
+        return "0"
+    elif size < 5e-4 or size >= 1e9:
+        text = f"{size:.1e}"
+    else:
+        text = f"{size:,.{_decimals(value) if decimals is None else decimals}f}"
+    return ("−" if value < 0 else "") + text
+
+
+def count(x: Any) -> str:
+    """Write a whole number with a thousands separator; an en dash where there is none."""
+    value = finite(x)
+    return "–" if value is None else f"{value:,.0f}".replace("-", "−")
+
+
+def span(pair: Sequence[Any] | None) -> str:
+    """Write an interval: ``'0.02 to 0.24'``; an en dash where there is none."""
+    lo, hi = ends(pair)
+    if lo is None and hi is None:
+        return "–"
+    decimals = max(_decimals(x) for x in (lo, hi) if x is not None)
+    return f"{number(lo, decimals)} to {number(hi, decimals)}"
+
+
+def ends(pair: Sequence[Any] | None) -> tuple[float | None, float | None]:
+    """Return the two ends of an interval, None where missing."""
+    return (real(pair[0]), real(pair[1])) if pair and len(pair) == 2 else (None, None)
+
+
+def years(t: Any) -> str:
+    """Write a time: months below one year, else years; nothing where there is none."""
+    value = finite(t)
+    if not value:
+        return "" if value is None else "baseline"
+    if 0 < value < 1 and abs(value * 12 - round(value * 12)) < 0.05:
+        months = round(value * 12)
+        return f"{months} month{'s' * (months != 1)}"
+    return f"{value:g} year{'s' * (value != 1)}"
+
+
+def plain(name: Any) -> str:
+    """Read an id aloud: ``'confirmed_worsening.mist'`` gives ``'Confirmed worsening (MIST)'``."""
+    head, _, tail = str(name).partition(".")
+    words = [_SPELLING.get(w.lower(), w) for w in head.split("_") if w]
+    text = " ".join(words) or str(name)
+    text = text[:1].upper() + text[1:] if words and words[0] not in _SPELLING.values() else text
+    return f"{text} ({_SPELLING.get(tail.lower(), tail.replace('_', ' '))})" if tail else text
+
+
+def statistic(name: Any) -> str:
+    """Return the words for a statistic: ``'hazard_ratio'`` gives ``'hazard ratio'``."""
+    return _STATISTICS.get(str(name), str(name or "").replace("_", " "))
+
+
+def explain_label(label: str) -> str:
+    """Return what a label of a run or an estimate means."""
+    return _LABELS.get(label, plain(label))
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How outcomes are drawn and written: which axis they share, and the factor from data to display.
+
+    Attributes
+    ----------
+    key : str
+        Outcomes with one key share a picture.
+    title, axis : str
+        Heading of that picture; title of its axis, with the unit.
+    factor : float
+        Display value = data value x factor.
+    log : bool
+        True for ratios.
+    reference : float or None
+        Where there is no difference or no change, in display units.
+    rank : int
+        Order of the pictures.
+    """
+
+    key: str
+    title: str
+    axis: str
+    unit: str
+    factor: float = 1.0
+    log: bool = False
+    reference: float | None = None
+    rank: int = 9
+
+
+def scale_of(row: Mapping[str, Any]) -> Scale:
+    """Return the scale of an estimate, from its statistic and unit: no two units ever share an axis."""
+    stat, unit = str(row.get("statistic") or ""), str(row.get("unit") or "").strip()
+    if stat in RATIOS:
+        return Scale("ratio", "Ratios", "ratio (logarithmic axis)", "", log=True, reference=1.0, rank=0)
+    change = stat in CHANGES
+    low = unit.lower()
+    as_fraction = low in _FRACTION_UNITS or (low in _NO_UNIT and stat in _FRACTION_STATISTICS)
+    if as_fraction or low in _PERCENT_UNITS:
+        factor = 100.0 if as_fraction else 1.0
+        if stat in _FRACTION_STATISTICS:
+            return Scale("patients_percent", "Percentages of patients", "patients, %", "%", factor, rank=1)
+        if change and as_fraction:
+            return Scale(
+                "points", "Differences of percentages", "percentage points", "points", factor, reference=0.0, rank=2
+            )
+        if change:
+            return Scale("percent_change", "Changes in per cent", "change, %", "%", factor, reference=0.0, rank=5)
+        return Scale("percent", "Other percentages", "%", "%", factor, rank=6)
+    if low in {"edss", "points (edss)", "edss points"}:
+        if change:
+            return Scale("edss_change", "Changes of EDSS", "EDSS points, negative is better", "", reference=0.0, rank=3)
+        return Scale("edss", "EDSS", "EDSS", "", rank=4)
+    if stat in {"rate_per_year", "slope_per_year"} and low in _NO_UNIT | {"1/y", "1/year", "per year", "/year", "y-1"}:
+        return Scale("rate", "Rates per year", "per year", "per year", rank=4)
+    if stat == "count":
+        return Scale(
+            f"count:{unit}", "Counts", unit if low not in _NO_UNIT else "number", unit if low not in _NO_UNIT else ""
+        )
+    shown = "" if low in _NO_UNIT else unit
+    title = (
+        f"{'Changes' if change else 'Outcomes'} in {shown}"
+        if shown
+        else ("Other changes" if change else statistic(stat).capitalize())
+    )
+    return Scale(
+        f"{'change' if change else stat if not shown else 'value'}:{shown}",
+        title,
+        shown or ("change" if change else statistic(stat)),
+        shown,
+        reference=0.0 if change else None,
+    )
+
+
+def group_by_scale(rows: Iterable[Mapping[str, Any]]) -> list[tuple[Scale, list[Mapping[str, Any]]]]:
+    """Split estimates into groups that share an axis, ratios first, row order kept within a group."""
+    groups: dict[str, tuple[Scale, list[Mapping[str, Any]]]] = {}
+    for row in rows:
+        scale = scale_of(row)
+        groups.setdefault(scale.key, (scale, []))[1].append(row)
+    return sorted(groups.values(), key=lambda g: g[0].rank)
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names of arms and endpoints of one run."""
+
+    arms: Mapping[str, str] = field(default_factory=dict)
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+
+    def arm(self, arm: Any) -> str:
+        """Return the label of an arm, or ``'A vs B'`` for a pair."""
+        if isinstance(arm, list | tuple):
+            return " vs ".join(self.arm(a) for a in arm)
+        return self.arms.get(str(arm), plain(arm)) if arm else ""
+
+    def endpoint(self, endpoint: Any) -> str:
+        """Return the label of an endpoint; its id read aloud where it has none."""
+        return self.endpoints.get(str(endpoint)) or plain(endpoint)
+
+    def detail(self, row: Mapping[str, Any]) -> str:
+        """Return arm, time and statistic of an estimate: ``'HSCT vs DMT · 1 year · difference'``."""
+        at = years(row.get("time_years"))
+        return " · ".join(p for p in (self.arm(row.get("arm")), at, statistic(row.get("statistic"))) if p)
+
+    def outcome(self, row: Mapping[str, Any]) -> str:
+        """Return endpoint and detail of an estimate in one line."""
+        return f"{self.endpoint(row.get('endpoint'))}: {self.detail(row)}"
+
+
+def names_of(result: Mapping[str, Any]) -> Names:
+    """Return the names that report data gives to arms and endpoints."""
+    endpoints = {
+        str(c.get("endpoint")): str(c["label"]) for c in (result.get("curves") or {}).get("km") or () if c.get("label")
+    }
+    endpoints.update(result.get("endpoint_labels") or {})
+    return Names({str(a["id"]): str(a.get("label") or a["id"]) for a in result.get("arms") or ()}, endpoints)
+
+
+_DOI = re.compile(r"^10\.\d{4,9}/[-._;()/:A-Za-z0-9<>]+$")
+
+
+def doi_url(doi: Any) -> str | None:
+    """Return the resolver address of a DOI, or None where the text is none."""
+    return f"https://doi.org/{doi}" if isinstance(doi, str) and _DOI.match(doi) else None
+
+
+def shown(row: Mapping[str, Any], scale: Scale) -> dict[str, Any]:
+    """Return the numbers of an estimate in display units (median, pi50, pi90, mcse, value, ci95), None if missing."""
+
+    def times(x: Any) -> float | None:
+        value = real(x)
+        return None if value is None else value * scale.factor
+
+    def both(pair: Sequence[Any] | None) -> tuple[float | None, float | None]:
+        lo, hi = ends(pair)
+        return times(lo), times(hi)
+
+    published = row.get("published") or {}
+    return {
+        "median": times(row.get("median")),
+        "mcse": times(row.get("mcse")),
+        "pi50": both(row.get("pi50")),
+        "pi90": both(row.get("pi90")),
+        "value": times(published.get("value")),
+        "ci95": both(published.get("ci95")),
+    }
