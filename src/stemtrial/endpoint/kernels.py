@@ -23,8 +23,8 @@ def visit_time(day: int, number: int, months: Any) -> float:
 def confirmed_change(
     baseline: Any, offsets: Any, day: Any, number: Any, edss: Any, relapse_offsets: Any, relapse_day: Any, end: Any,
     death_day: Any, group: Any, up_to: Any, by: Any, sign: float, confirm_after: int, onset_from: int,
-    baseline_at_least: float, scheduled_only: bool, exclude_after_relapse: int, end_is_event: bool, death_is_event: bool, months: Any,
-    time: Any, event: Any,
+    baseline_at_least: float, scheduled_only: bool, exclude_after_relapse: int, end_is_event: bool,
+    death_is_event: bool, months: Any, time: Any, event: Any,
 ) -> None:  # fmt: skip
     """Fill ``time`` (years) and ``event`` of every patient; see :class:`..definition.ConfirmedChange`."""
     for i in range(baseline.shape[0]):

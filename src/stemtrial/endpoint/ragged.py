@@ -138,6 +138,11 @@ class Trial:
         """Number of patients over all replicates."""
         return len(self.patient)
 
+    @property
+    def n_groups(self) -> int:
+        """Number of replicates present."""
+        return int(self.group[-1]) + 1 if self.n else 0
+
     def column(self, table: str, name: str) -> NDArray[Any]:
         """Return a column as it is."""
         if table not in self._tables:
@@ -233,12 +238,10 @@ class Trial:
         """
         number, rows = self.integers(table, "visit"), self.rows(table)
         slots = int(number.max(initial=-1)) + 1
-        mean = np.empty((int(self.group.max(initial=-1)) + 1, slots))
+        mean = np.empty((self.n_groups, slots))
         _mean_day(self.group, rows.offsets, number, rows.day, mean)
         if self._planned is None:
             return mean
         if slots > len(self._planned):
-            raise InputError(
-                f"planned_days has {len(self._planned)} visits; table '{table}' has visit number {slots - 1}"
-            )
+            raise InputError(f"planned_days has {len(self._planned)} visits; '{table}' has visit number {slots - 1}")
         return np.where(np.isnan(mean), np.nan, self._planned[:slots])

@@ -104,7 +104,7 @@ def test_planned_days_replace_the_mean_of_few_patients():
     assert one("confirmed_worsening.mist", trial([3.0], late))[0] == 13 / 12
     out = derive("confirmed_worsening.mist", trial([3.0], late), planned_days=[0, 182, 365, 730])
     assert out.time_years[0] == 1.0
-    with pytest.raises(InputError, match="planned_days has 3 visits; table 'visits' has visit number 3"):
+    with pytest.raises(InputError, match="planned_days has 3 visits; 'visits' has visit number 3"):
         derive("confirmed_worsening.mist", trial([3.0], late), planned_days=[0, 182, 365])
     with pytest.raises(InputError, match="planned_days must ascend"):
         derive("confirmed_worsening.mist", trial([3.0], late), planned_days=[0, 365, 182, 730])
