@@ -44,9 +44,7 @@ def flags(name: str, values: ArrayLike, shape: tuple[int, ...] | None = None) ->
     x = matrix(name, values, shape)
     if x.dtype != np.bool_:
         if not np.isin(x, (0, 1)).all():
-            raise InputError(
-                f"{name} must be true or false (0 or 1) for every patient; NaN and other values have no meaning"
-            )
+            raise InputError(f"{name} must be true or false (0 or 1) for every patient, in the analysis set or not")
         x = x.astype(np.bool_)
     return x
 

@@ -14,7 +14,12 @@ BISECTIONS = 80
 TOLERANCE = 1e-12
 
 
-def falling_root(function: Callable[[Floats], tuple[Floats, Floats]], start: Floats) -> Floats:
+def falling_root(
+    function: Callable[[Floats], tuple[Floats, Floats]],
+    start: Floats,
+    low: Floats | float = -np.inf,
+    high: Floats | float = np.inf,
+) -> Floats:
     """Return the roots of falling functions (scores of concave likelihoods), element by element.
 
     Parameters
@@ -23,18 +28,22 @@ def falling_root(function: Callable[[Floats], tuple[Floats, Floats]], start: Flo
         Maps the unknowns to (score, information), the information being minus the slope of the score.
     start : ndarray
         Where to begin; also the shape. A score of 0 leaves its unknown where it is.
+    low, high : ndarray or float
+        Where the root is known to lie.
 
     """
-    x, low, high = start.copy(), np.full(start.shape, -np.inf), np.full(start.shape, np.inf)
+    x, low, high = start.copy(), np.broadcast_to(low, start.shape), np.broadcast_to(high, start.shape)
     for i in range(NEWTON_STEPS + BISECTIONS):
         score, information = function(x)
         low, high = np.where(score >= 0, x, low), np.where(score <= 0, x, high)
         step = np.sign(score) * MAX_STEP
         np.divide(score, information, out=step, where=information > np.abs(score) / MAX_STEP)
         nxt = x + step
-        stuck = (nxt < low) | (nxt > high)
+        settled = np.abs(step) <= TOLERANCE * (1 + np.abs(x))
+        outside = (nxt <= low) | (nxt >= high)
         if i >= NEWTON_STEPS:
-            stuck |= np.isfinite(low) & np.isfinite(high)
+            outside |= np.isfinite(low) & np.isfinite(high)
+        stuck = outside & ~settled
         nxt[stuck] = low[stuck] / 2 + high[stuck] / 2
         moved, x = np.abs(nxt - x), nxt
         if not (moved > TOLERANCE * (1 + np.abs(x))).any():

@@ -14,6 +14,7 @@ from stemtrial.analysis.result import Estimate, Status, log_wald
 from stemtrial.errors import InputError
 
 MAX_COUNT = 10_000  # the likelihood walks over 0 .. largest count
+GRID = tuple(8.0**k for k in range(-2, 3))  # dispersions tried before Newton's method; those of relapses lie at 0.1-5
 
 
 @dataclass(frozen=True)
@@ -90,70 +91,123 @@ def _by_one_over_u(u: Floats) -> tuple[Floats, Floats]:
     return np.where(small, series, f), np.where(small, series_slope, slope)
 
 
-def _fit(y: Floats, exposure: Floats, groups: tuple[Bools, ...]) -> _Fit:
-    """Maximise the NB2 likelihood over one log rate a group and a common dispersion.
+class _Likelihood:
+    """NB2 likelihood of counts ``y`` (replicates, patients) by log rates ``b`` (groups, replicates) and a dispersion.
 
-    The dispersion is the root of the profile score: for each trial value the log rates, which do not share data, solve
-    their own scores. The score in the dispersion at 0 says beforehand whether the maximum is the Poisson limit.
+    ``time`` (groups, replicates, patients) is the exposure, 0 outside a group. With a = dispersion and m = mean, a
+    patient adds sum over j < y of log(1 + a j), plus y log(m) - (y + 1/a) log(1 + a m): no gamma functions, and exact
+    as a -> 0.
+    """
+
+    def __init__(self, y: Floats, time: Floats) -> None:
+        self.y, self.time, self.member = y, time, (time > 0).astype(np.float64)
+        top = int(y.max(initial=0))
+        cells = np.arange(len(y))[:, None] * (top + 1) + y.astype(np.int64)
+        histogram = np.bincount(cells.ravel(), minlength=len(y) * (top + 1)).reshape(len(y), top + 1)
+        self.above = histogram[:, ::-1].cumsum(1)[:, ::-1][:, 1:].astype(np.float64)  # counts that exceed j = 0, 1, ...
+        self.j = np.arange(top, dtype=np.float64)
+
+    def rows(self, which: Bools) -> _Likelihood:
+        """Return the likelihood of some replicates."""
+        return _Likelihood(self.y[which], self.time[:, which])
+
+    def mean(self, b: Floats) -> Floats:
+        """Expected counts (replicates, patients)."""
+        mu: Floats = np.einsum("gr,grn->rn", np.exp(b), self.time)
+        return mu
+
+    def by_group(self, x: Floats) -> Floats:
+        """Sums over the patients of each group."""
+        total: Floats = np.einsum("grn,rn->gr", self.member, x)
+        return total
+
+    def value(self, alpha: float, b: Floats) -> Floats:
+        """Log likelihood of each replicate at one dispersion, without its constant."""
+        mu = self.mean(b)
+        log_mu = np.log(mu, out=np.zeros_like(mu), where=mu > 0)
+        if alpha == 0:
+            poisson: Floats = (self.y * log_mu - mu).sum(1)
+            return poisson
+        tail = (self.y + 1 / alpha) * np.log1p(alpha * mu)
+        total: Floats = (self.above * np.log1p(alpha * self.j)).sum(1) + (self.y * log_mu - tail).sum(1)
+        return total
+
+    def rates(self, alpha: Floats, guess: Floats) -> Floats:
+        """Log rates of greatest likelihood at given dispersions (replicates,)."""
+        a = alpha[:, None]
+
+        def score(b: Floats) -> tuple[Floats, Floats]:
+            mu = self.mean(b)
+            v = 1 / (1 + a * mu)
+            return self.by_group((self.y - mu) * v), self.by_group(mu * (1 + a * self.y) * v * v)
+
+        return falling_root(score, guess)
+
+    def slopes(self, alpha: Floats, b: Floats) -> tuple[Floats, Floats]:
+        """First and second derivative in the dispersion, the rates following along."""
+        y, a, mu = self.y, alpha[:, None], self.mean(b)
+        v = 1 / (1 + a * mu)
+        f, f_slope = _by_one_over_u(a * mu)
+        gamma = self.j / (1 + a * self.j)
+        first = (self.above * gamma).sum(1) + (mu * mu * f - y * mu * v).sum(1)
+        second = -(self.above * gamma**2).sum(1) + (mu**3 * f_slope + y * (mu * v) ** 2).sum(1)
+        own, cross = self.by_group(mu * (1 + a * y) * v * v), self.by_group((y - mu) * mu * v * v)
+        second += np.divide(cross**2, own, out=np.zeros_like(own), where=own > 0).sum(0)
+        return first, second
+
+
+def _fit(y: Floats, exposure: Floats, groups: tuple[Bools, ...]) -> _Fit:
+    """Maximise the likelihood over one log rate a group and a common dispersion.
+
+    With unequal exposures the profile likelihood of the dispersion may have two peaks, one of them at 0. A coarse grid
+    finds the higher one and brackets it; Newton's method does the rest.
     """
     time = np.stack([np.where(g, exposure, 0.0) for g in groups])
     events = np.stack([np.where(g, y, 0.0).sum(1) for g in groups])
     total = time.sum(2)
     status = np.select([total == 0, events == 0], [Status.NO_DATA, Status.AT_LOWER_LIMIT], Status.OK).astype(np.int8)
     some = events > 0
-    b = np.log(np.where(some, events, 1.0) / np.where(some, total, 1.0))
-    time = np.where(some[:, :, None], time, 0.0)  # a group without events has rate 0 and no say in the dispersion
-
-    mu = np.einsum("gr,grn->rn", np.exp(b), time)
-    excess = ((y - mu) ** 2 - y).sum(1)  # twice the score in the dispersion at 0
-    over = excess > 1e-9 * y.sum(1)  # not mere rounding
-    alpha = np.where(some.any(0), 0.0, np.nan)
-    if over.any():
-        start = excess[over] / (mu[over] ** 2).sum(1)  # the dispersion by moments
-        b[:, over], alpha[over] = _overdispersed(y[over], time[:, over], b[:, over], start)
-        mu = np.einsum("gr,grn->rn", np.exp(b), time)
-    information = np.einsum("grn,rn->gr", (time > 0).astype(np.float64), mu / (1 + np.nan_to_num(alpha)[:, None] * mu))
+    # A group without events has rate 0 and no say in the dispersion.
+    model = _Likelihood(y, np.where(some[:, :, None], time, 0.0))
+    b = np.log(np.where(some, events, 1.0) / np.where(some, total, 1.0))  # Poisson's rates
+    alpha, b = _dispersion(model, b)
+    information = model.by_group(model.mean(b) / (1 + alpha[:, None] * model.mean(b)))
     se = 1 / np.sqrt(np.where(some, information, 1.0))
-    return _Fit(b, se, status, alpha, ~over & some.any(0))
+    known = some.any(0)
+    return _Fit(b, se, status, np.where(known, alpha, np.nan), known & (alpha == 0))
 
 
-def _overdispersed(y: Floats, time: Floats, b: Floats, start: Floats) -> tuple[Floats, Floats]:
-    """Return log rates (groups, replicates) and dispersions (replicates,) at the maximum of the likelihood."""
-    member = (time > 0).astype(np.float64)
-    top = int(y.max())
-    cells = np.arange(len(y))[:, None] * (top + 1) + y.astype(np.int64)
-    histogram = np.bincount(cells.ravel(), minlength=len(y) * (top + 1)).reshape(len(y), top + 1)
-    above = histogram[:, ::-1].cumsum(1)[:, ::-1][:, 1:].astype(np.float64)  # how many counts exceed j = 0, 1, ...
-    j = np.arange(top, dtype=np.float64)
+def _dispersion(model: _Likelihood, b: Floats) -> tuple[Floats, Floats]:
+    """Return dispersions (replicates,) and log rates (groups, replicates) at the maximum; ``b`` are Poisson's rates."""
+    mu = model.mean(b)
+    excess = ((model.y - mu) ** 2 - model.y).sum(1)  # twice the slope of the likelihood in the dispersion at 0
+    rising = excess > 1e-9 * model.y.sum(1)  # and not by mere rounding
+    moment = np.divide(excess, (mu**2).sum(1), out=np.zeros(len(mu)), where=rising)
+    start = np.minimum(moment, GRID[0] / 2)
+    low, high = np.full(len(mu), -np.inf), np.full(len(mu), np.log(GRID[0]))
+    best, trial, at_start = model.value(0.0, b), b, b.copy()
+    for k, alpha in enumerate(GRID):
+        trial = model.rates(np.full(len(mu), alpha), trial)
+        value = model.value(alpha, trial)
+        higher = value > best
+        best, start = np.where(higher, value, best), np.where(higher, alpha, start)
+        low = np.where(higher, np.log(GRID[k - 1]) if k else -np.inf, low)
+        high = np.where(higher, np.log(GRID[k + 1]) if k + 1 < len(GRID) else np.inf, high)
+        at_start = np.where(higher, trial, at_start)
+    over = start > 0
+    if over.any():
+        part, rates = model.rows(over), at_start[:, over]
 
-    def rates_at(alpha: Floats, guess: Floats) -> Floats:
-        grown = 1 + alpha[:, None] * y
+        def profile(log_alpha: Floats) -> tuple[Floats, Floats]:
+            nonlocal rates
+            a = np.exp(log_alpha)
+            rates = part.rates(a, rates)
+            first, second = part.slopes(a, rates)
+            return a * first, -(a * a * second + a * first)
 
-        def score(log_rate: Floats) -> tuple[Floats, Floats]:
-            mu = np.einsum("gr,grn->rn", np.exp(log_rate), time)
-            v = 1 / (1 + alpha[:, None] * mu)
-            return np.einsum("grn,rn->gr", member, (y - mu) * v), np.einsum("grn,rn->gr", member, mu * grown * v * v)
-
-        return falling_root(score, guess)
-
-    def profile(log_alpha: Floats) -> tuple[Floats, Floats]:
-        nonlocal b
-        alpha = np.exp(log_alpha)
-        b = rates_at(alpha, b)
-        mu = np.einsum("gr,grn->rn", np.exp(b), time)
-        u = alpha[:, None] * mu
-        v = 1 / (1 + u)
-        f, slope = _by_one_over_u(u)
-        gamma = j / (1 + alpha[:, None] * j)
-        score = (above * gamma).sum(1) + (mu * mu * f - y * mu * v).sum(1)
-        bend = -(above * gamma**2).sum(1) + (mu**3 * slope + y * (mu * v) ** 2).sum(1)
-        own = np.einsum("grn,rn->gr", member, mu * (1 + alpha[:, None] * y) * v * v)
-        cross = np.einsum("grn,rn->gr", member, (y - mu) * mu * v * v)
-        bend += np.divide(cross**2, own, out=np.zeros_like(own), where=own > 0).sum(0)
-        return alpha * score, -(alpha**2 * bend + alpha * score)
-
-    alpha = np.exp(falling_root(profile, np.log(start)))
-    return rates_at(alpha, b), alpha
+        start[over] = np.exp(falling_root(profile, np.log(start[over]), low[over], high[over]))
+        at_start[:, over] = part.rates(start[over], rates)
+    return start, at_start
 
 
 def negative_binomial(

@@ -283,3 +283,13 @@ BAD[0, 2] = np.nan
 def test_input_that_cannot_be_used(call, message):
     with pytest.raises(InputError, match=message):
         call()
+
+
+def test_the_higher_of_two_peaks_is_taken():
+    # 9 events in a quarter of a year alone in an arm; 2 in a quarter and 0 in three years in the other. The likelihood
+    # falls from dispersion 0, and rises again to a peak near 2 that is higher.
+    fit = an.negative_binomial([[9, 2, 0]], [[0.25, 0.25, 3.0]], [[False, True, True]])
+    assert not fit.poisson[0]
+    assert 1 < fit.dispersion[0] < 4
+    assert fit.control.value[0] == pytest.approx(36)
+    assert fit.treated.value[0] > 2 / 3.25  # Poisson's rate weighs the long follow-up in full
