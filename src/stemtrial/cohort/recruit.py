@@ -1,0 +1,304 @@
+"""Recruiting: people live from onset, are referred, screened on rated values, and enter with the state they have.
+
+Screening is rare-event work, so it goes in two passes. The *run-in history* advances a pool of people once and keeps
+what screening by history reads: their reported relapses. Those who pass the rules on history are *replayed* from onset
+with the same counters, hence the same bits, up to their screening day, and are examined there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from stemtrial.cohort.eligibility import Eligibility
+from stemtrial.cohort.population import people_at_onset, season_at
+from stemtrial.disease.ms import REGIONS
+from stemtrial.errors import InputError
+from stemtrial.kernel import YEAR, Kernel, Schedule, derive_seed, uniforms
+from stemtrial.observe import Deficits, EdssRater, PatientWeights, RaterState
+from stemtrial.parameters import Draws
+from stemtrial.store.cache import cached
+
+Floats = NDArray[np.float64]
+BATCH = 20_000
+MAX_POOL = 400_000
+HISTORY = frozenset(
+    "age_years female onset_age_years disease_duration_years course relapses_last_12_months "
+    "relapses_last_24_months days_since_relapse".split()
+)
+"""What screening knows without examining anybody."""
+NO_RELAPSE = 40_000
+RUN_IN_SEED = derive_seed(0, "run-in")
+"""The pool is one for all seeds of a trial, so that it is simulated once; the trial draws from it under its own seed."""
+
+
+@dataclass(frozen=True)
+class Care:
+    """How people are treated and found before a trial.
+
+    Attributes
+    ----------
+    course : str
+        ``rrms`` (the courses that MIST and its like need; others as their issues come).
+    before_entry : str
+        ``none`` or ``platform_drugs``: interferon for two years before screening.
+    entry_years : (float, float)
+        Calendar years between which people are screened.
+    era : float or None
+        Activity of the period; None: by year of screening.
+    """
+
+    course: str
+    before_entry: str
+    entry_years: tuple[float, float]
+    era: float | None = None
+
+
+@dataclass(frozen=True)
+class Recruits:
+    """People who passed screening, as they enter.
+
+    Attributes
+    ----------
+    index : ndarray of int64
+        Identity in the pool.
+    constants : dict of ndarray
+        With the clock starting at entry.
+    state : dict of ndarray
+        By state name.
+    screening : dict of ndarray
+        What screening saw, and ``entry_year``.
+    rater_h : ndarray, shape (recruits, 8)
+        Autocorrelated rating errors at screening.
+    funnel : list of (step, people)
+        From the pool down to the recruits.
+    """
+
+    index: NDArray[np.int64]
+    constants: dict[str, Floats]
+    state: dict[str, Floats]
+    screening: dict[str, Floats]
+    rater_h: Floats
+    funnel: list[tuple[str, int]]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+
+def recruit(
+    kernel: Kernel, draws: Draws, draw: int, care: Care, rules: Eligibility, wanted: int, *,
+    threads: int = 1, progress: Callable[[str, float], None] | None = None, max_pool: int = MAX_POOL,
+) -> Recruits:  # fmt: skip
+    """Recruit at least ``wanted`` distinct people, or as many as ``max_pool`` people yield.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        With the families ``drugs`` and ``steroids``.
+    draws, draw
+        Parameters, and which draw of them.
+    care : Care
+        Care policy and period.
+    rules : Eligibility
+        Criteria of the protocol.
+    wanted : int
+        Distinct recruits to stop at; batches of 20,000 people are finished.
+    threads, progress
+        As for :meth:`Kernel.advance`; progress gets a stage and a fraction.
+
+    Raises
+    ------
+    InputError
+        If nobody in the pool is eligible: the message holds the funnel.
+    """
+    if care.course != "rrms":
+        raise InputError(f"course '{care.course}' cannot be recruited yet; valid: rrms")
+    identity = {
+        "kernel": kernel.identity,
+        "draws": draws.identity,
+        "draw": draw % len(draws),
+        "care": [care.course, care.before_entry, list(care.entry_years), care.era],
+        "rules": [r.text for r in rules.rules],
+        "wanted": wanted,
+        "pool": [BATCH, max_pool],
+        "version": 3,
+    }
+
+    def compute() -> dict[str, NDArray[Any]]:
+        parts: list[dict[str, NDArray[Any]]] = []
+        found = 0
+        for first in range(0, max_pool, BATCH):
+            if progress is not None:
+                progress("recruiting", min(1.0, found / wanted))
+            part = _batch(kernel, draws[draw], care, rules, first, threads)
+            parts.append(part)
+            found += len(part["index"])
+            if found >= wanted or (first >= 3 * BATCH and found == 0):
+                break
+        out = {k: np.concatenate([p[k] for p in parts]) for k in parts[0] if k != "funnel"}
+        out["funnel"] = np.sum([p["funnel"] for p in parts], axis=0)
+        return out
+
+    arrays, _ = cached("recruits", identity, compute)
+    steps = ["people with relapsing MS", "referred after a relapse"]
+    steps += [f"pass {r.text}" for r in _ordered(rules)]
+    funnel = list(zip(steps, (int(x) for x in arrays["funnel"]), strict=True))
+    if len(arrays["index"]) == 0:
+        told = "; ".join(f"{n} {step}" for step, n in funnel)
+        raise InputError(f"nobody is eligible: {told}; widen the rule at which the numbers fall to 0")
+
+    def group(prefix: str) -> dict[str, Floats]:
+        return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+    return Recruits(arrays["index"], group("c:"), group("s:"), group("x:"), arrays["rater_h"], funnel)
+
+
+def _ordered(rules: Eligibility) -> list[Any]:
+    """Rules on history first: they need no examination."""
+    return sorted(rules.rules, key=lambda r: not r.variables <= HISTORY)
+
+
+def _batch(
+    kernel: Kernel, p: Mapping[str, float], care: Care, rules: Eligibility, first: int, threads: int
+) -> dict[str, NDArray[Any]]:
+    index = np.arange(first, first + BATCH, dtype=np.uint64)
+    u = uniforms(RUN_IN_SEED, index, 0, "cohort.referral", 4)
+    shape, scale, low = (p[f"cohort.duration.{care.before_entry}_{k}"] for k in ("shape", "scale", "low"))
+    duration = low + scale * special.gammaincinv(shape, u[:, 0])
+    entry_year = care.entry_years[0] + (care.entry_years[1] - care.entry_years[0]) * u[:, 1]
+    constants, state = people_at_onset(
+        RUN_IN_SEED, index, p, entry_year=entry_year, duration_years=duration, era=care.era
+    )
+    target = np.maximum(400, duration * YEAR).astype(np.int64)
+    wait = (p["cohort.referral_days.low"] + (p["cohort.referral_days.high"] - p["cohort.referral_days.low"]) * u[:, 2])
+    wait = wait.astype(np.int64)
+    schedule = _before_entry(kernel, care, p, target)
+
+    # pass 1: the run-in history
+    people = kernel.population(0, index, constants, state)
+    told = kernel.advance(people, 0, target + wait.max(), p, RUN_IN_SEED, schedule=schedule, threads=threads).events
+    is_relapse = told["kind"] == kernel.event("relapse")
+    relapses = _Relapses(told["patient"][is_relapse], told["day"][is_relapse], BATCH)
+    last = relapses.last_until(target)
+    screened = last + wait
+    referred = last >= 0
+    death = told["patient"][told["kind"] == kernel.event("death")]
+    day_of_death = np.full(BATCH, np.iinfo(np.int64).max)
+    day_of_death[death] = told["day"][told["kind"] == kernel.event("death")]
+    referred &= day_of_death > screened
+    columns: dict[str, Any] = {
+        "age_years": constants["age0"] + screened / YEAR,
+        "female": constants["female"],
+        "onset_age_years": constants["age0"],
+        "disease_duration_years": screened / YEAR,
+        "course": np.full(BATCH, "rrms"),
+        "relapses_last_12_months": relapses.between(screened - 365, screened),
+        "relapses_last_24_months": relapses.between(screened - 730, screened),
+        "days_since_relapse": np.where(last >= 0, screened - relapses.last_until(screened), NO_RELAPSE),
+    }
+    ordered = _ordered(rules)
+    left = referred.copy()
+    funnel = [BATCH, int(left.sum())]
+    for rule in ordered:
+        if rule.variables <= HISTORY:
+            left &= rule.evaluate(columns)
+            funnel.append(int(left.sum()))
+    rows = np.flatnonzero(left)
+
+    # pass 2: replay to the screening day, and examine
+    again = kernel.population(
+        0, index[rows], {k: v[rows] for k, v in constants.items()}, {k: v[rows] for k, v in state.items()}
+    )
+    mine = np.isin(schedule.patient, rows)
+    renumber = np.full(BATCH, -1)
+    renumber[rows] = np.arange(len(rows))
+    dosing = schedule.take(np.flatnonzero(mine))
+    dosing = Schedule(renumber[dosing.patient], dosing.day, dosing.dose, dosing.amounts)
+    at = screened[rows]
+    seen = kernel.advance(
+        again, 0, at, p, RUN_IN_SEED, schedule=dosing, visits=(np.arange(len(rows)), at), threads=threads
+    ).observed
+    rated = EdssRater(RUN_IN_SEED, "cohort.screening").rate(
+        index[rows], at, deficits(seen), weights(constants, rows), RaterState.fresh(len(rows))
+    )
+    columns = {k: v[rows] for k, v in columns.items()} | {
+        "edss": rated.edss,
+        "pyramidal_fs": rated.fs[:, 0],
+        "gd_lesions": seen["gd_lesions"],
+        "t2_volume_ml": seen["t2_volume_ml"],
+    }
+    left = np.ones(len(rows), bool)
+    for rule in ordered:
+        if not rule.variables <= HISTORY:
+            unknown = rule.variables - set(columns)
+            if unknown:
+                raise InputError(f"eligibility '{rule.text}': screening does not measure {sorted(unknown)[0]} yet")
+            left &= rule.evaluate(columns)
+            funnel.append(int(left.sum()))
+    keep = rows[left]
+    season_cos, season_sin = season_at({k: v[keep] for k, v in constants.items()}, screened[keep].astype(float))
+    entry = {k: v[keep] for k, v in constants.items()} | {"season_cos": season_cos, "season_sin": season_sin}
+    entry["age0"] = columns["age_years"][left]
+    out: dict[str, NDArray[Any]] = {"index": index[keep].astype(np.int64), "funnel": np.array(funnel)}
+    out |= {f"c:{k}": v for k, v in entry.items()}
+    out |= {f"s:{name}": again.state[k][left] for k, name in enumerate(kernel.states)}
+    out |= {f"x:{k}": v[left].astype(float) for k, v in columns.items() if k != "course"}
+    out["x:entry_year"] = entry_year[keep]
+    out["rater_h"] = rated.state.h[left]
+    return out
+
+
+def _before_entry(kernel: Kernel, care: Care, p: Mapping[str, float], target: NDArray[np.int64]) -> Schedule:
+    if care.before_entry == "none":
+        return Schedule.empty()
+    n = len(target)
+    begun = np.maximum(0, target - int(round(p["cohort.platform_years"] * YEAR)))
+    dose = np.full(n, kernel.dose("drugs.start.interferon_beta"))
+    return Schedule(np.arange(n), begun, dose, np.zeros((n, 4)))
+
+
+def deficits(observed: Mapping[str, Floats], rows: Any = slice(None)) -> Deficits:
+    """Regional deficits among the observables of a kernel."""
+    return Deficits(*(np.clip(observed[f"f_{r}"][rows], 0.0, 1.0) for r in REGIONS))
+
+
+def weights(constants: Mapping[str, Floats], rows: Any = slice(None)) -> PatientWeights:
+    """How a patient's deficits show, among the constants."""
+    return PatientWeights(constants["w_it"][rows], constants["w_sc"][rows], constants["res"][rows])
+
+
+class _Relapses:
+    """Relapse days of a pool, asked by patient and day."""
+
+    SPAN = 1 << 20
+
+    def __init__(self, patient: NDArray[Any], day: NDArray[Any], n: int) -> None:
+        self.key = patient.astype(np.int64) * self.SPAN + day  # sorted, as the event log is
+        self.day = day
+        self.base = np.arange(n, dtype=np.int64) * self.SPAN
+
+    def _until(self, day: NDArray[Any]) -> NDArray[np.int64]:
+        return np.searchsorted(self.key, self.base + np.clip(day, -1, self.SPAN - 1), side="right")
+
+    def last_until(self, day: NDArray[Any]) -> NDArray[np.int64]:
+        """Day of the last relapse up to and with ``day``, -1 if there was none."""
+        at = self._until(day)
+        has = at > self._until(np.full(len(self.base), -1))
+        out = np.full(len(self.base), -1)
+        out[has] = self.day[at[has] - 1]
+        return out
+
+    def between(self, after: NDArray[Any], until: NDArray[Any]) -> NDArray[np.int64]:
+        """Relapses after ``after`` and up to ``until``."""
+        return self._until(until) - self._until(after)
+
+
+def wanted_recruits(n: int) -> int:
+    """Distinct recruits that ``n`` places need, so that drawing with replacement does not show: 10 for each."""
+    return math.ceil(10 * n)
