@@ -74,7 +74,7 @@ def same(a, b, rtol=1e-7):
 
 
 @every
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(d=trials(), seed=st.integers(0, 999))
 def test_order_of_patients_does_not_matter(name, d, seed):
     order = np.random.default_rng(seed).permutation(d["time"].shape[1])
@@ -82,7 +82,7 @@ def test_order_of_patients_does_not_matter(name, d, seed):
 
 
 @every
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(d=trials())
 def test_include_is_the_same_as_dropping(name, d):
     kept = {k: v[:, d["include"][0]] for k, v in d.items()}
@@ -91,7 +91,7 @@ def test_include_is_the_same_as_dropping(name, d):
 
 
 @every
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(rows=st.lists(trials(smallest=6), min_size=2, max_size=4))
 def test_replicates_do_not_touch_each_other(name, rows):
     n = min(r["time"].shape[1] for r in rows)
@@ -103,7 +103,7 @@ def test_replicates_do_not_touch_each_other(name, rows):
 
 
 @every
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(d=trials())
 def test_status_tells_where_the_value_stands(name, d):
     result = ESTIMATORS[name](d)
@@ -122,7 +122,7 @@ def test_status_tells_where_the_value_stands(name, d):
 
 
 @pytest.mark.parametrize("name", RATIOS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(d=trials())
 def test_swapping_the_arms_inverts_a_ratio(name, d):
     a, b = (ESTIMATORS[name](x) for x in (d, {**d, "treated": ~d["treated"]}))
@@ -136,7 +136,7 @@ def test_swapping_the_arms_inverts_a_ratio(name, d):
     np.testing.assert_allclose(a.p_value, b.p_value, rtol=1e-7)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(d=trials())
 def test_swapping_the_arms_turns_a_difference(d):
     e = {**d, "treated": ~d["treated"]}
@@ -147,7 +147,7 @@ def test_swapping_the_arms_turns_a_difference(d):
     np.testing.assert_allclose(a.z, -b.z, atol=1e-10)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(d=trials(), scale=st.floats(1e-3, 1e3))
 def test_the_unit_of_time_does_not_matter(d, scale):
     scaled = {**d, "time": d["time"] * scale, "exposure": d["exposure"] * scale}
@@ -162,7 +162,7 @@ def test_the_unit_of_time_does_not_matter(d, scale):
     same(km, an.kaplan_meier(scaled["time"], d["event"], np.array(AT) * scale, d["include"]))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(d=trials())
 def test_no_other_dispersion_or_rate_is_likelier(d):
     fit = an.negative_binomial(d["count"], d["exposure"], d["treated"], d["include"])
