@@ -1,0 +1,524 @@
+"""Conducts a trial: advance the truth to the next visit, observe it through instruments, decide as the protocol says.
+
+All replicates of a chunk go together, one row a patient. Within a stretch between two scheduled visits, whoever has a
+relapse is taken back to the start of the stretch and stopped at the relapse visit, where the relapse is rated and
+therapy may change; the kernel's random numbers are keyed by day, so what was simulated before that visit stays as it was.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemtrial import tables
+from stemtrial.cohort.recruit import Recruits, deficits, weights
+from stemtrial.endpoint import Events, derive
+from stemtrial.errors import InputError
+from stemtrial.kernel import Kernel, Population, Schedule, derive_seed, uniforms
+from stemtrial.observe import EdssRater, RaterState, scan
+from stemtrial.tables import Table
+from stemtrial.therapy import FAMILIES, ahsct, drugs
+from stemtrial.trial.parts import MONTH_DAYS, HazardRule, WhenRule
+from stemtrial.trial.protocol import Protocol
+from stemtrial.trial.regimen import Choice, Treatment
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+RELAPSE_VISIT_DAYS = 7
+"""A relapse visit takes place this long after onset (assumed; trials ask for 5 to 7 days)."""
+MOBILISATION_DAYS = 21
+"""Mobilisation precedes the graft by this long (assumed; burt2019_mist gives about three weeks)."""
+ADVERSE = {
+    "febrile_neutropenia": ("febrile neutropenia", 3, 1),
+    "serious_infection": ("serious infection", 3, 1),
+    "secondary_autoimmunity": ("secondary autoimmune disease", 2, 0),
+    "treatment_death": ("treatment-related death", 5, 1),
+}
+"""Event of the kernel -> term, grade, serious."""
+SCREENED = ("age_years", "disease_duration_years", "relapses_last_12_months")
+
+
+def families_of(protocol: Protocol) -> tuple[str, ...]:
+    """Therapy families that any arm, switch or crossover may give, and those of care before entry."""
+    found = {"steroids", "drugs"}
+    for name in therapies_of(protocol):
+        if name == "ahsct":
+            found.add("ahsct")
+        elif name in drugs.DRUGS:
+            found.add("drugs")
+        elif name != "methylprednisolone":
+            valid = ", ".join(("ahsct", *drugs.DRUGS))
+            raise InputError(f"therapy '{name}' is in the catalogue, but has no model yet; valid: {valid}")
+    return tuple(sorted(found & set(FAMILIES)))
+
+
+def therapies_of(protocol: Protocol) -> tuple[str, ...]:
+    """Names of all therapies that a protocol may give."""
+    names: list[str] = []
+    for arm in protocol.arms.values():
+        for entry in arm.regimen:
+            if isinstance(entry, Choice):
+                names += [*entry.of, *([] if entry.switch_to == "remaining" else [entry.switch_to])]
+            else:
+                names.append(entry.therapy)
+    names += [r.to for r in protocol.rules if isinstance(r, WhenRule) and r.action == "switch" and r.to]
+    return tuple(dict.fromkeys(names))
+
+
+def days_of(protocol: Protocol) -> tuple[int, int, int]:
+    """Length of accrual, day of closure (both from the start of accrual), and the year in which accrual starts."""
+
+    def first(month: str) -> datetime.date:
+        return datetime.date(int(month[:4]), int(month[5:]), 1)
+
+    def after(month: str) -> datetime.date:
+        d = first(month)
+        return datetime.date(d.year + d.month // 12, d.month % 12 + 1, 1)
+
+    start = first(protocol.accrual.start)
+    length = (after(protocol.accrual.end) - start).days
+    return length, (after(protocol.accrual.closure) - start).days - 1, start.year
+
+
+@dataclass
+class _Book:
+    """Rows that become tables."""
+
+    rows: dict[str, list[dict[str, NDArray[Any]]]] = field(default_factory=dict)
+
+    def write(self, table: str, row: Ints, **columns: NDArray[Any]) -> None:
+        if len(row):
+            full = {k: np.broadcast_to(v, row.shape) for k, v in columns.items()}
+            self.rows.setdefault(table, []).append({"row": row, **full})
+
+    def table(self, name: str, n: int, patients: int, first_replicate: int) -> Table:
+        """One sorted table of schema ``name``; ``patient`` was a row number over all replicates until here."""
+        schema = tables.SCHEMAS[name]
+        parts = self.rows.get(name, [])
+        keys = dict.fromkeys(k for p in parts for k in p)
+        raw = {
+            k: np.concatenate([p[k] if k in p else np.zeros(len(p["row"]), schema.columns[k].dtype) for p in parts])
+            for k in keys
+        }
+        row = raw.pop("row", np.zeros(0, np.int64)).astype(np.int64)
+        order = np.lexsort((raw.get("day", row), row))
+        columns = {k: v[order] for k, v in raw.items()}
+        row = row[order]
+        columns |= {"replicate": first_replicate + row // patients, "patient": row % patients}
+        for key, spec in schema.columns.items():
+            columns.setdefault(key, np.zeros(len(row), spec.dtype))
+        return tables.make(name, **columns)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a trial, repeated, left behind: the observed tables by name, and counts of what went wrong."""
+
+    tables: dict[str, Table]
+    failed: int
+    overflow: int
+
+
+class _Conduct:
+    def __init__(
+        self, protocol: Protocol, recruits: Recruits, kernel: Kernel, parameters: Mapping[str, float], seed: int,
+        first_replicate: int, replicates: int, threads: int,
+    ) -> None:  # fmt: skip
+        self.protocol, self.kernel, self.p, self.threads = protocol, kernel, parameters, threads
+        self.seed = derive_seed(seed, "trial")
+        self.arms = tuple(protocol.arms)
+        self.per_trial = sum(a.n for a in protocol.arms.values())
+        self.first_replicate = first_replicate
+        self.n = replicates * self.per_trial
+        row = np.arange(self.n, dtype=np.int64)
+        self.replicate = (first_replicate + row // self.per_trial).astype(np.uint64)
+        self.place = (row % self.per_trial).astype(np.uint64)
+        self.identity = (self.replicate << np.uint64(32)) | self.place
+        self.book = _Book()
+        self.failed: set[int] = set()
+        self.overflow = 0
+        self._enter(recruits)
+        self._plan()
+
+    # -- entry --------------------------------------------------------------------------------------------------------
+    def _uniform(self, stream: str, rows: Any = slice(None), day: Any = 0, n: int = 1) -> NDArray[np.float64]:
+        u = uniforms(self.seed, self.identity[rows], day, stream, n)
+        return u[..., 0] if n == 1 else u
+
+    def _enter(self, recruits: Recruits) -> None:
+        k, n = self.kernel, self.n
+        drawn = (self._uniform("trial.recruit") * len(recruits)).astype(np.int64)
+        length, closure, year = days_of(self.protocol)
+        # people enter in the order of their dates, which is the order in which blocks are filled
+        date = np.clip((recruits.screening["entry_year"][drawn] - year) * 365.25, 0, length - 1).reshape(-1, self.per_trial)
+        order = np.argsort(date, axis=1, kind="stable")
+        self.entry_day = np.take_along_axis(date, order, axis=1).ravel().astype(np.int64)
+        drawn = np.take_along_axis(drawn.reshape(order.shape), order, axis=1).ravel()
+        self.arm = self._randomise()
+        self.recruit = recruits.index[drawn]
+        self.constants = {c: v[drawn] for c, v in recruits.constants.items()}
+        open_transplant = self.protocol.blinding.patient == "open" and "ahsct" in therapies_of(self.protocol)
+        kind = "open_label_transplant" if open_transplant else "blind"
+        self.constants["ascertainment"] = np.full(n, self.p[f"cohort.ascertainment.{kind}"])
+        state = {s: recruits.state[s][drawn] for s in k.states}
+        self.people = k.population(self.replicate, self.place, self.constants, state)
+        self.screening = {c: v[drawn] for c, v in recruits.screening.items()}
+        self.rater = EdssRater(self.seed)
+        self.rating = RaterState(recruits.rater_h[drawn].copy(), np.zeros(n, np.int64))
+        self.year = year + self.entry_day / 365.25
+        last = self.protocol.follow_up_days + self.protocol.visits.window_days
+        self.closure = np.minimum(last, closure - self.entry_day).astype(np.int64)
+
+    def _randomise(self) -> NDArray[np.int64]:
+        """Permuted blocks, the last one filled up so that every arm gets its n."""
+        sizes = [self.protocol.arms[a].n for a in self.arms]
+        if self.protocol.randomisation is None:
+            return np.zeros(self.n, np.int64)
+        ratio = self.protocol.randomisation.ratio
+        pattern = np.repeat(np.arange(len(self.arms)), [ratio[a] for a in self.arms])
+        left, labels, bounds = np.array(sizes), [], [0]
+        blocks = self.protocol.randomisation.block_sizes
+        for b in range(self.per_trial):
+            size = blocks[b % len(blocks)]
+            want = np.bincount(np.tile(pattern, size // len(pattern)), minlength=len(self.arms))
+            got = np.minimum(want, left)
+            labels.append(np.repeat(np.arange(len(self.arms)), got))
+            left = left - got
+            bounds.append(bounds[-1] + int(got.sum()))
+            if bounds[-1] == self.per_trial:
+                break
+        base = np.concatenate(labels)
+        block = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
+        u = self._uniform("trial.randomisation").reshape(-1, self.per_trial)
+        place = np.argsort(block + u, axis=1, kind="stable")  # a permutation within each block
+        out = np.empty(u.shape, np.int64)
+        np.put_along_axis(out, place, np.broadcast_to(base, u.shape), axis=1)
+        return out.ravel()
+
+    def _plan(self) -> None:
+        """Days that are known at entry: visits, drop-out, the end."""
+        v = self.protocol.visits
+        nominal = np.array([round(m * MONTH_DAYS) for m in v.months], np.int64)
+        jitter = np.zeros((self.n, len(nominal)), np.int64)
+        for k in range(1, len(nominal)):
+            jitter[:, k] = np.floor((2 * self._uniform("trial.window", day=k) - 1) * (v.window_days + 0.5))
+        self.visit_day = nominal + np.clip(jitter, -v.window_days, v.window_days)
+        self.leaves = np.full(self.n, np.iinfo(np.int64).max // 2)
+        for k, rule in enumerate(r for r in self.protocol.rules if isinstance(r, HazardRule)):
+            start = round(rule.from_month * MONTH_DAYS)
+            wait = -np.log(self._uniform("trial.drop_out", day=k)) / max(rule.per_year, 1e-12) * 365.25
+            day = np.minimum(start + wait, 1e9).astype(np.int64)
+            stop = np.inf if rule.to_month is None else round(rule.to_month * MONTH_DAYS)
+            self.leaves = np.where(day < stop, np.minimum(self.leaves, day), self.leaves)
+        for a, name in enumerate(self.arms):
+            self._never_treated(a, self.protocol.arms[name].n - self.protocol.analysis_set.get(name, self.protocol.arms[name].n))
+        self.end = np.minimum(self.closure, self.leaves)
+        self.now = np.zeros(self.n, np.int64)
+        self.active = self.end > 0
+        self.crossed = np.zeros(self.n, bool)
+        self.taken = np.zeros((self.n, len(drugs.DRUGS)), bool)
+        self.schedule: list[Schedule] = []
+
+    def _never_treated(self, arm: int, n: int) -> None:
+        """``n`` patients of an arm in each replicate leave on day 0: randomised, not analysed."""
+        if n <= 0:
+            return
+        u = np.where(self.arm == arm, self._uniform("trial.withdrawal"), 2.0).reshape(-1, self.per_trial)
+        self.leaves[np.flatnonzero((np.argsort(np.argsort(u, axis=1), axis=1) < n).ravel())] = 0
+
+    # -- therapy ------------------------------------------------------------------------------------------------------
+    def _give(self, rows: Ints, day: NDArray[Any], dose: str, amounts: NDArray[np.float64] | None = None) -> None:
+        if len(rows):
+            given = np.zeros((len(rows), 4)) if amounts is None else amounts
+            kind = np.full(len(rows), self.kernel.dose(dose))
+            self.schedule.append(Schedule(rows.astype(np.int64), np.asarray(day, np.int64), kind, given))
+
+    def _start_regimen(self, arm: str, rows: Ints, day: NDArray[Any], reason: str) -> None:
+        """Prescribe an arm's regimen from ``day`` on; what was taken before is stopped."""
+        if len(rows) == 0:
+            return
+        self._give(rows, day, "drugs.stop")
+        for k, entry in enumerate(self.protocol.arms[arm].regimen):
+            if isinstance(entry, Choice):
+                self._draw_drug(entry, rows, day + entry.day, reason, stream=f"trial.choice.{k}")
+            else:
+                self._start(entry, rows, day + entry.day, reason)
+
+    def _start(self, entry: Treatment, rows: Ints, day: NDArray[Any], reason: str) -> None:
+        name = entry.therapy
+        if name in drugs.DRUGS:
+            self._give(rows, day, f"drugs.start.{name}")
+            self.taken[rows, drugs.DRUGS.index(name)] = True
+            stop = entry.settings.get("stop_day")
+            if stop is not None:
+                self._give(rows, day - entry.day + int(stop), "drugs.stop")
+        elif name == "ahsct":
+            set_ = entry.settings
+            before = np.maximum(day - MOBILISATION_DAYS, day - entry.day)
+            harvested = self._uniform("ahsct.harvest", rows) >= self.p["ahsct.mobilisation_failure"]
+            if set_["mobilisation"] == "cyclophosphamide-gcsf":
+                self._give(rows, before, "ahsct.mobilise")
+            rows, day = rows[harvested], day[harvested]
+            amounts = np.column_stack(
+                [
+                    np.full(len(rows), float(set_["cells_1e6_per_kg"])),
+                    self.baseline[rows],
+                    self.year[rows],
+                    np.full(len(rows), float(set_["cd34_selected"] == "yes")),
+                ]
+            )
+            self._give(rows, day, f"ahsct.infuse.{ahsct.CONDITIONING[str(set_['conditioning'])]}", amounts)
+        self.book.write("exposure", row=rows, day=day, therapy=np.array(name), reason=np.array(reason))
+
+    def _draw_drug(self, entry: Choice, rows: Ints, day: NDArray[Any], reason: str, stream: str) -> None:
+        weight = np.zeros(len(drugs.DRUGS))
+        for name, w in entry.of.items():
+            weight[drugs.DRUGS.index(name)] = w
+        open_ = np.where(self.taken[rows], 0.0, weight) if reason != "randomised" else np.tile(weight, (len(rows), 1))
+        can = open_.sum(1) > 0
+        rows, day, open_ = rows[can], np.asarray(day)[can], open_[can]
+        if len(rows) == 0:
+            return
+        u = self._uniform(stream, rows, day)
+        chosen = (np.cumsum(open_, 1) < (u * open_.sum(1))[:, None]).sum(1)
+        for k, name in enumerate(drugs.DRUGS):
+            mine = chosen == k
+            self._start(Treatment(therapy=name, day=0), rows[mine], day[mine], reason) if mine.any() else None
+
+    # -- moving on ----------------------------------------------------------------------------------------------------
+    def _advance(self, rows: Ints, until: Ints) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+        """Advance some patients; their state changes. Returns observables at ``until`` and events, by position."""
+        people = self.people.take(rows)
+        where = np.full(self.n, -1)
+        where[rows] = np.arange(len(rows))
+        doses = Schedule.join(self.schedule)
+        here = where[doses.patient] >= 0 if len(doses.patient) else np.zeros(0, bool)
+        mine = doses.take(np.flatnonzero(here))
+        dosing = Schedule(where[mine.patient], mine.day, mine.dose, mine.amounts)
+        visits = (np.arange(len(rows)), until)
+        got = self.kernel.advance(
+            people, self.now[rows], until, self.p, self.seed, schedule=dosing, visits=visits, threads=self.threads
+        )
+        self.people.state[:, rows] = people.state
+        self.overflow += got.overflow
+        self.failed.update(rows[got.failed["patient"]].tolist())
+        return got.observed, got.events
+
+    def _rate(self, rows: Ints, day: Ints, observed: dict[str, NDArray[Any]], pick: Any) -> NDArray[np.float64]:
+        rated = self.rater.rate(
+            self.identity[rows], day, deficits(observed, pick), weights(self.constants, rows), self.rating.take(rows)
+        )
+        self.rating.put(rows, rated.state)
+        return rated.edss
+
+    def run(self) -> Trial:
+        rows = np.arange(self.n)
+        seen, _ = self._advance(rows, self.now)
+        self.baseline = self._rate(rows, self.now, seen, rows)
+        self.t2_counter, self.brain0 = seen["n_t2"].copy(), seen["brain_volume_pct"].copy()
+        first = scan(
+            self.seed, self.identity, self.now, gd_lesions=seen["gd_lesions"], t2_counter=self.t2_counter,
+            t2_counter_previous=self.t2_counter, t2_volume_ml=seen["t2_volume_ml"],
+            brain_volume_change_pct=np.zeros(self.n), is_baseline=np.ones(self.n, bool),
+            hidden_fraction=seen.get("hidden_fraction", 0.0),
+        )  # fmt: skip
+        self.patients = self._patients(first)
+        never = np.flatnonzero(~self.active)
+        self.book.write("disposition", never, day=self.now[never], event=np.array("dropped_out"), reason=np.array("before treatment"))
+        treated = np.flatnonzero(self.active)
+        for a, name in enumerate(self.arms):
+            mine = treated[self.arm[treated] == a]
+            self._start_regimen(name, mine, np.zeros(len(mine), np.int64), "randomised")
+        for number in range(1, self.visit_day.shape[1]):
+            self._to_visit(number)
+        left = self.active  # whoever is still followed completes at the last visit
+        self.book.write("disposition", row=np.flatnonzero(left), day=self.now[left], event=np.array("completed"))
+        return Trial(self._tables(), len(self.failed), self.overflow)
+
+    def _patients(self, first: dict[str, NDArray[Any]]) -> Table:
+        return tables.make(
+            "patients",
+            replicate=self.replicate,
+            patient=self.place,
+            arm=np.array(self.arms)[self.arm],
+            recruit=self.recruit,
+            entry_day=self.entry_day,
+            closure_day=np.maximum(self.closure, 0),
+            female=self.constants["female"],
+            edss=self.baseline,
+            gd_lesions=first["gd_lesions"],
+            t2_volume_ml=first["t2_volume_ml"],
+            **{c: self.screening[c] for c in SCREENED},
+        )
+
+    def _to_visit(self, number: int) -> None:
+        """Take everybody to the scheduled visit, stopping at relapse visits on the way."""
+        going = np.flatnonzero(self.active)
+        target = np.minimum(self.visit_day[:, number], self.end)
+        while len(going):
+            backup = self.people.state[:, going].copy()
+            observed, events = self._advance(going, target[going])
+            stop = target[going].copy()
+            if self.protocol.visits.at_relapse:
+                stop = self._relapse_visits(going, events, stop)
+                early = np.flatnonzero(stop < target[going])
+                if len(early):
+                    self.people.state[:, going[early]] = backup[:, early]
+                    again, _ = self._advance(going[early], stop[early])
+                    for k, v in observed.items():
+                        v[early] = again[k]
+            keep = events["day"] < stop[events["patient"]]
+            self._record(going, {k: v[keep] for k, v in events.items()})
+            self.now[going] = stop
+            relapse_visit = self.active[going] & (stop < target[going])
+            arrived = self.active[going] & ~relapse_visit
+            self._see(going, observed, np.flatnonzero(relapse_visit), -1)
+            reached = np.flatnonzero(arrived)
+            self._see(going, observed, reached[self.visit_day[going[reached], number] <= self.end[going[reached]]], number)
+            rows = going[relapse_visit]
+            self._switch(rows, "relapse")
+            going = rows
+        self._leave()
+        self._decide(number)
+
+    def _relapse_visits(self, going: Ints, events: dict[str, NDArray[Any]], stop: Ints) -> Ints:
+        """Day at which each patient stops: the visit for the first relapse of the stretch, else the target."""
+        is_relapse = events["kind"] == self.kernel.event("relapse")
+        patient, day = events["patient"][is_relapse], events["day"][is_relapse] + RELAPSE_VISIT_DAYS
+        first = np.full(len(going), np.iinfo(np.int64).max)
+        np.minimum.at(first, patient, day)
+        return np.where(first < stop, first, stop)
+
+    def _record(self, going: Ints, events: dict[str, NDArray[Any]]) -> None:
+        """Write events of the kernel into the tables; the dead leave."""
+        names = {v: k for k, v in self.kernel.model.event_kinds.items()}
+        for kind in np.unique(events["kind"]):
+            mine = events["kind"] == kind
+            rows, day, name = going[events["patient"][mine]], events["day"][mine], names[int(kind)]
+            if name == "relapse":
+                self.book.write("relapses", row=rows, day=day)
+            if name in ADVERSE:
+                term, grade, serious = ADVERSE[name]
+                self.book.write(
+                    "adverse_events", row=rows, day=day, term=np.array(term), grade=np.array(grade),
+                    serious=np.array(serious), cause=np.array("ahsct"),
+                )  # fmt: skip
+            if name in ("death", "treatment_death"):
+                reason = "treatment-related" if name == "treatment_death" else "other cause"
+                self.book.write("disposition", row=rows, day=day, event=np.array("died"), reason=np.array(reason))
+                self.active[rows] = False
+                self.end[rows] = np.minimum(self.end[rows], day)
+
+    def _see(self, going: Ints, observed: dict[str, NDArray[Any]], pick: Ints, number: int) -> None:
+        """Rate and scan the patients at positions ``pick`` of ``going``."""
+        if len(pick) == 0:
+            return
+        rows, day = going[pick], self.now[going[pick]]
+        edss = self._rate(rows, day, observed, pick)
+        self.book.write("visits", row=rows, day=day, visit=np.array(number), edss=edss)
+        months = self.protocol.visits.months
+        if number < 0 or months[number] not in self.protocol.visits.mri_months:
+            return
+        counter = observed["n_t2"][pick]
+        hidden = observed["hidden_fraction"][pick] if "hidden_fraction" in observed else 0.0
+        seen = scan(
+            self.seed, self.identity[rows], day, gd_lesions=observed["gd_lesions"][pick], t2_counter=counter,
+            t2_counter_previous=self.t2_counter[rows], t2_volume_ml=observed["t2_volume_ml"][pick],
+            brain_volume_change_pct=observed["brain_volume_pct"][pick] - self.brain0[rows],
+            is_baseline=np.zeros(len(rows), bool), hidden_fraction=hidden,
+        )  # fmt: skip
+        self.t2_counter[rows] = counter
+        self.book.write("mri", row=rows, day=day, visit=np.array(number), **seen)
+
+    def _leave(self) -> None:
+        """Whoever has reached the end of his own follow-up leaves."""
+        gone = np.flatnonzero(self.active & (self.now >= self.end))
+        dropped = self.leaves[gone] <= self.closure[gone]
+        self.book.write("disposition", row=gone[dropped], day=self.now[gone[dropped]], event=np.array("dropped_out"))
+        self.book.write("disposition", row=gone[~dropped], day=self.now[gone[~dropped]], event=np.array("completed"))
+        self.active[gone] = False
+
+    # -- decisions ----------------------------------------------------------------------------------------------------
+    def _switch(self, rows: Ints, event: str) -> None:
+        """Switch drugs of those whose regimen says so."""
+        for a, name in enumerate(self.arms):
+            for entry in self.protocol.arms[name].regimen:
+                if isinstance(entry, Choice) and entry.switch_on == event:
+                    mine = rows[(self.arm[rows] == a) & ~self.crossed[rows] & self.active[rows]]
+                    if entry.switch_to == "remaining":
+                        self._draw_drug(entry, mine, self.now[mine], "switch", stream="trial.switch")
+                    else:
+                        self._start(Treatment(therapy=entry.switch_to, day=0), mine, self.now[mine], "switch")
+
+    def _decide(self, number: int) -> None:
+        """Apply the rules of the protocol that wait for an event, at a scheduled visit."""
+        rules = [r for r in self.protocol.rules if isinstance(r, WhenRule)]
+        if not rules or not self.active.any():
+            return
+        so_far = self._tables()
+        month = self.protocol.visits.months[number]
+        for k, rule in enumerate(rules):
+            if month < rule.from_month:
+                continue
+            result = derive(rule.when, so_far)
+            if not isinstance(result, Events):
+                raise InputError(f"rules: '{rule.when}' is no event that can be waited for; use a time-to-event endpoint")
+            found = result.event & self.active & ~self.crossed & (self.arm == self.arms.index(rule.arm))
+            rows = np.flatnonzero(found & (self._uniform(f"trial.rule.{k}") < rule.share))
+            if rule.action == "cross_over":
+                self.crossed[rows] = True
+                self.book.write(
+                    "disposition", row=rows, day=self.now[rows], event=np.array("crossed_over"),
+                    reason=np.array(rule.when[:40]),
+                )  # fmt: skip
+                self._start_regimen(str(rule.to), rows, self.now[rows], "crossover")
+            elif rule.action == "switch":
+                self._start(Treatment(therapy=str(rule.to), day=0), rows, self.now[rows], "switch")
+            else:
+                self.end[rows] = self.leaves[rows] = self.now[rows]
+                self._leave()
+
+    def _tables(self) -> dict[str, Table]:
+        names = ("visits", "relapses", "mri", "exposure", "adverse_events", "disposition")
+        out = {n: self.book.table(n, self.n, self.per_trial, self.first_replicate) for n in names}
+        return {"patients": self.patients, **out}
+
+
+def conduct(
+    protocol: Protocol, recruits: Recruits, kernel: Kernel, parameters: Mapping[str, float], seed: int, *,
+    first_replicate: int = 0, replicates: int = 1, threads: int = 1,
+    progress: Callable[[float], None] | None = None,
+) -> Trial:  # fmt: skip
+    """Conduct a trial ``replicates`` times.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        What is done.
+    recruits : Recruits
+        Who may enter; each replicate draws its patients from them with replacement, with fresh random numbers after
+        entry.
+    kernel : Kernel
+        With the families of :func:`families_of`.
+    parameters : mapping
+        One draw.
+    seed : int
+        Seed of the run. Replicate k is the same alone and among many.
+    first_replicate, replicates : int
+        Which replicates.
+    threads : int
+        Threads of the kernel; the results do not depend on it.
+
+    Returns
+    -------
+    Trial
+    """
+    return _Conduct(protocol, recruits, kernel, parameters, seed, first_replicate, replicates, threads).run()
+
+
+__all__ = ["Population", "Trial", "conduct", "families_of", "therapies_of"]
