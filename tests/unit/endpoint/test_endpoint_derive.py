@@ -110,6 +110,34 @@ def test_planned_days_replace_the_mean_of_few_patients():
         derive("confirmed_worsening.mist", trial([3.0], late), planned_days=[0, 365, 182, 730])
 
 
+@pytest.mark.parametrize(("gap", "event"), [(76, False), (77, True)])
+def test_confirmation_exactly_at_its_earliest_day(gap, event):
+    rows = [(0, 84, 1, 4.0), (0, 84 + gap, 2, 4.0)]
+    assert one("confirmed_worsening.12_weeks", trial([3.0], rows))[1] is event
+
+
+@pytest.mark.parametrize(("day", "event"), [(334, False), (335, True)])
+def test_onset_exactly_at_its_earliest_day(day, event):
+    rows = [(0, day, 1, 4.0), (0, 730, 2, 4.0)]
+    assert one("confirmed_worsening.mist", trial([3.0], rows))[1] is event
+
+
+def test_a_rating_on_day_0_is_not_follow_up():
+    rows = [(0, 0, 0, 4.0), (0, 84, 1, 4.0), (0, 100, 2, 3.0)]
+    assert one("confirmed_worsening.12_weeks", trial([3.0], rows)) == (100 / 365.25, False)
+
+
+def test_of_two_visits_equally_near_the_earlier_counts():
+    rows = [(0, 365, 1, 2.0), (0, 730, 2, 3.0), (0, 731, 3, 5.0)]
+    assert derive("edss", trial([2.0], rows), 2, planned_days=[0, 365, 730, 1096]).value[0] == 3.0
+
+
+@pytest.mark.parametrize(("day", "event"), [(199, False), (200, True)])
+def test_scan_exactly_on_the_first_day_that_counts(day, event):
+    d = find("neda3", mri_from_days=200)
+    assert one(d, trial([3.0], m=[(0, day, 1, 1, 0, 10, 0)]))[1] is event
+
+
 def test_rating_soon_after_a_relapse_can_be_left_out():
     rows = [(0, 84, 1, 4.0), (0, 168, 2, 4.0), (0, 252, 3, 3.0)]
     tables = trial([3.0], rows, r=[(0, 60)])

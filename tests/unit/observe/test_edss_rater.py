@@ -211,6 +211,13 @@ def test_rating_without_error_is_the_true_step():
     np.testing.assert_array_equal(r.edss, true_edss(deficits(F), weights(W)))
 
 
+def test_ambulation_has_to_exceed_its_threshold():
+    f, w = Deficits(0.1, 0.1, 0.1, 0.15, 0.0), PatientWeights(0.5, 0.5, 0.03)
+    amb = float(functional_systems(f, w)[1][0])
+    assert true_edss(f, w, load(EdssParameters, {"amb_edss_4_5": amb}))[0] < 4.5
+    assert true_edss(f, w, load(EdssParameters, {"amb_edss_4_5": np.nextafter(amb, 0)}))[0] == 4.5
+
+
 def test_rating_is_pure_and_the_rater_repeats_itself():
     n = len(F)
     state = RaterState.fresh(n)
