@@ -115,8 +115,8 @@ def forest(rows: Sequence[Mapping[str, Any]], names: Names | None = None) -> go.
         layout.label(verdict, layout.y + LINE / 2, right=True, token=tone)
         y = layout.y + LINE + 9
         note = (
-            f"<b>{safe(names.outcome(row), 70)}</b><br>Predicted, 90 %: {span(s['pi90'])}<br>50 %: {span(s['pi50'])}; "
-            f"median {number(s['median'])}"
+            f"<b>{safe(heading, LABEL_CHARS)}</b><br>{safe(names.detail(row), 60)}<br>"
+            f"Predicted, 90 %: {span(s['pi90'])}<br>50 %: {span(s['pi50'])}; median {number(s['median'])}"
         )
         if all(v is not None for v in s["pi90"]):
             wide.append((clip(s["pi90"][0]), clip(s["pi90"][1]), y, token))

@@ -11,21 +11,22 @@
     const escape = (s) => s.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
     const light = new RegExp([...dark.keys()].map(escape).join("|"), "g");
     const config = { displayModeBar: false, responsive: true, scrollZoom: false, doubleClick: false };
-    const draw = (isDark) => {
+    const draw = (isDark, width) => {
       for (const plot of plots) {
         const text = $(plot.id + "-data").textContent;
         const fig = JSON.parse(isDark ? text.replace(light, (c) => dark.get(c)) : text);
+        if (width) fig.layout.width = width;
         Plotly.react(plot, fig.data, fig.layout, config);
       }
     };
     draw(prefersDark.matches);
     prefersDark.addEventListener("change", (e) => draw(e.matches));
-    // Paper is white, and nobody can open a closed table on it.
+    // Paper is white and 660 px wide, and nobody can open a closed table on it; the long tables stay on the screen.
     let opened = [];
     addEventListener("beforeprint", () => {
-      opened = [...document.querySelectorAll("details:not([open])")];
+      opened = [...document.querySelectorAll("details:not([open])")].filter((d) => d.querySelectorAll("tr").length < 30);
       for (const d of opened) d.open = true;
-      draw(false);
+      draw(false, 660);
     });
     addEventListener("afterprint", () => {
       for (const d of opened) d.open = false;
