@@ -223,6 +223,7 @@ def check_report(result: Mapping[str, Any]) -> None:
     ------
     InputError
         If ``run`` is absent, a part has an unknown name, or the columns of a curve differ in length.
+
     """
     known = ReportData.__annotations__
     for name in result:

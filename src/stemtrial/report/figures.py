@@ -75,6 +75,7 @@ def forest(rows: Sequence[Mapping[str, Any]], names: Names | None = None) -> go.
         The pale bar is the 90 % interval, the dark one the 50 % interval, the line the median; below it the published
         value with its 95 % confidence interval. Ratios stand on a logarithmic axis; ends that it cannot show (0, or
         infinity where an arm had no event) carry an arrow.
+
     """
     names = names or Names()
     arms = list(names.arms)
@@ -175,6 +176,7 @@ def kaplan_meier(curves: Sequence[Mapping[str, Any]], names: Names | None = None
         :class:`~stemtrial.report.data.KaplanMeierCurve`, one an arm; values are fractions, drawn in per cent.
     names : Names, optional
         Labels of arms and endpoints.
+
     """
     names = names or Names()
     at_risk = [c for c in curves if (c.get("n_at_risk") or {}).get("times")]
@@ -239,6 +241,7 @@ def time_course(curves: Sequence[Mapping[str, Any]], names: Names | None = None)
         :class:`~stemtrial.report.data.SeriesCurve` of one measure, one an arm, all in the same unit.
     names : Names, optional
         Labels of arms.
+
     """
     names = names or Names()
     unit = str(curves[0].get("unit") or "") if curves else ""
@@ -279,6 +282,7 @@ def percent_ranges(rows: Sequence[Mapping[str, Any]], names: Names | None = None
         ``{label, note, arm, median, lo, hi}`` in per cent; rows of one label and note stand together, in order.
     names : Names, optional
         Labels of arms.
+
     """
     names = names or Names()
     arms = list(names.arms)
@@ -338,6 +342,7 @@ def funnel(steps: Sequence[Mapping[str, Any]]) -> go.Figure:
     ----------
     steps : sequence of mapping
         :class:`~stemtrial.report.data.FunnelStep`, in order.
+
     """
     layout = Rows()
     counts = [finite(s.get("n")) for s in steps]

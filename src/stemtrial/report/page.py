@@ -148,6 +148,7 @@ def render_report(result: Mapping[str, Any]) -> str:
     ------
     InputError
         If ``run`` is absent or a part has an unknown name.
+
     """
     check_report(result)
     names = names_of(result)
@@ -221,6 +222,7 @@ def write_report(result: Mapping[str, Any], path: Path) -> None:
     ------
     InputError
         As :func:`render_report`.
+
     """
     text = render_report(result)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

@@ -150,6 +150,7 @@ class Scale:
         Where there is no difference or no change, in display units.
     rank : int
         Order of the pictures.
+
     """
 
     key: str
