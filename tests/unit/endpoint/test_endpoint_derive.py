@@ -200,7 +200,7 @@ def test_mri_values_and_counts():
 def test_relapse_rate_relapse_free_and_deaths():
     tables = trial(
         [3.0, 3.0], r=[(0, 10), (0, 500), (0, 900)],
-        d=[(0, 800, "dropped_out", ""), (1, 40, "died", "treatment_related")],
+        d=[(0, 800, "dropped_out", ""), (1, 40, "died", "treatment-related")],
     )  # fmt: skip
     rate = derive("relapse_rate", tables, 1)
     np.testing.assert_array_equal(rate.count, [1, 0])
