@@ -52,7 +52,7 @@ def finite(x: Any) -> float | None:
 
 
 def _decimals(x: float) -> int:
-    """Decimals for about three significant figures; none for whole numbers."""
+    """Decimals for two (below 1) to three significant figures; none for whole numbers."""
     size = abs(x)
     if math.isinf(size) or abs(size - round(size)) < 1e-9 or size >= 99.95:
         return 0
@@ -62,7 +62,7 @@ def _decimals(x: float) -> int:
 
 
 def number(x: Any, decimals: int | None = None) -> str:
-    """Write a number with about three significant figures; an en dash where there is none.
+    """Write a number with two (below 1) to three significant figures; an en dash where there is none.
 
     >>> number(-1.7), number(0.0192), number(12.0), number(float("inf")), number(None)
     ('−1.70', '0.019', '12', '∞', '–')

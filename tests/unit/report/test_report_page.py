@@ -131,7 +131,10 @@ def test_every_picture_has_a_table_a_name_and_a_caption(whole: Page) -> None:
 
 
 def test_agreement_is_said_misses_first(report: dict[str, Any]) -> None:
-    text = Page(render_report(report)).text
+    page = Page(render_report(report))
+    text = page.text
+    marks = [a.get("class") for t, a in page.elements if t == "a" and a.get("class") in {"miss", "inside"}]
+    assert marks == ["miss"] * 2 + ["inside"] * 7
     assert "2 of 9 verified outcomes lie outside the 90 % prediction interval ; 7 inside." in text
     assert "about 8 of 9 would lie inside" in text
     assert "9 further published values are shown but not scored" in text
@@ -176,6 +179,7 @@ def test_hostile_text_stays_text(report: dict[str, Any]) -> None:
             return [s for v in value for s in strings(v)]
         return [value] if isinstance(value, str) else []
 
+    assert not [t for a, t in page.scripts if a.get("type") == "application/json" and "<" in t]
     drawn = [s for f in page.figures_json for s in strings(f)]
     assert any("&lt;" in s for s in drawn)
     assert not [s for s in drawn if re.search(r"<(?!/?b>|br>)", s)]  # Plotly reads HTML: only our own b and br
@@ -282,7 +286,7 @@ def test_repeated_published_values_all_reach_the_table(report: dict[str, Any]) -
     curve = report["curves"]["series"][0]
     curve["published"] = [
         {"time_years": 1, "value": v, "ci95": None, "verification": k}
-        for v, k in ((2.345, "primary"), (2.678, "secondary"))
-    ] + [{"time_years": 1.7, "value": 2.987, "ci95": None, "verification": "primary"}]
+        for v, k in ((7.345, "primary"), (8.678, "secondary"))
+    ] + [{"time_years": 1.7, "value": 9.987, "ci95": None, "verification": "primary"}]
     text = Page(render_report(report)).text
-    assert all(f"{v:.2f}" in text for v in (2.345, 2.678, 2.987))
+    assert all(f"{v:.2f}" in text for v in (7.345, 8.678, 9.987))
