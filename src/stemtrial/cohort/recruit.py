@@ -22,6 +22,7 @@ from stemtrial.disease.ms import REGIONS
 from stemtrial.errors import InputError
 from stemtrial.kernel import YEAR, Kernel, Schedule, derive_seed, uniforms
 from stemtrial.observe import Deficits, EdssRater, PatientWeights, RaterState
+from stemtrial.observe.parameters import EdssParameters, from_draw, load
 from stemtrial.parameters import Draws
 from stemtrial.store.cache import cached
 
@@ -224,7 +225,7 @@ def _batch(
     seen = kernel.advance(
         again, 0, at, p, RUN_IN_SEED, schedule=dosing, visits=(np.arange(len(rows)), at), threads=threads
     ).observed
-    rated = EdssRater(RUN_IN_SEED, "cohort.screening").rate(
+    rated = EdssRater(RUN_IN_SEED, "cohort.screening", load(EdssParameters, from_draw(p))).rate(
         index[rows], at, deficits(seen), weights(constants, rows), RaterState.fresh(len(rows))
     )
     columns = {k: v[rows] for k, v in columns.items()} | {

@@ -150,6 +150,10 @@ class Kernel:
         """Hash of everything that decides a bit: model, mathematics, compiler (not the block width)."""
         return source_hash(print_numba(self.program, 64))
 
+    @cached_property
+    def _compiled(self) -> Callable[..., None]:
+        return compile_program(self.program, self.width)
+
     def dose(self, name: str) -> int:
         """Return the number of a dose kind, for :class:`Schedule`."""
         names = list(self.model.doses)
@@ -282,7 +286,7 @@ class Kernel:
     def _threads(
         self, d: dict[str, Any], u: NDArray[np.float64], seed: int, threads: int, chunk: int, progress: Any
     ) -> tuple[list[NDArray[Any]], int, NDArray[np.int64]]:
-        run = compile_program(self.program, self.width)
+        run = self._compiled
         n = len(d["lo"])
         order = np.lexsort((d["start"], d["end"]))  # lanes of a block that end together waste no steps
         failed = np.zeros(n, np.int64)

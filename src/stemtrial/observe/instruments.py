@@ -29,7 +29,7 @@ class Instrument:
     source : str
         Where formula and error come from.
     parameters : tuple of str
-        Names of its error parameters in ``ms_instruments.yaml``.
+        Names of its error parameters in ``instruments.parameters.yaml``.
 
     """
 

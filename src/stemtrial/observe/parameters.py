@@ -1,4 +1,4 @@
-"""The numbers of the MS instruments: read from ``ms_instruments.yaml``, handed to the formulas as named tuples.
+"""The numbers of the MS instruments: read from ``instruments.parameters.yaml``, handed to the formulas as named tuples.
 
 Named tuples because Numba takes them as they are: what Python shows is what the compiled loop uses.
 """
@@ -101,10 +101,15 @@ _T = TypeVar("_T", EdssParameters, MriParameters, FluidParameters, FunctionParam
 
 @cache
 def parameter_entries() -> dict[str, dict[str, Any]]:
-    """Every entry of ``ms_instruments.yaml``: name -> value, unit, meaning, source, prior."""
-    text = files("stemtrial.observe").joinpath("ms_instruments.yaml").read_text(encoding="utf-8")
+    """Every entry of ``instruments.parameters.yaml``: name -> value, unit, meaning, source, prior."""
+    text = files("stemtrial.observe").joinpath("instruments.parameters.yaml").read_text(encoding="utf-8")
     entries: dict[str, dict[str, Any]] = yaml.safe_load(text)
     return entries
+
+
+def from_draw(draw: Mapping[str, float]) -> dict[str, float]:
+    """Return the instrument parameters among a draw of all parameters, by their own names."""
+    return {k.removeprefix("instruments."): v for k, v in draw.items() if k.startswith("instruments.")}
 
 
 def load(kind: type[_T], values: Mapping[str, float] | None = None) -> _T:
@@ -115,7 +120,7 @@ def load(kind: type[_T], values: Mapping[str, float] | None = None) -> _T:
     kind : type
         :class:`EdssParameters`, :class:`MriParameters`, :class:`FluidParameters` or :class:`FunctionParameters`.
     values : mapping of str to float, optional
-        Values that replace the declared ones, by the names of ``ms_instruments.yaml``; names of other kinds are
+        Values that replace the declared ones, by the names of ``instruments.parameters.yaml``; names of other kinds are
         ignored, so that one draw over all parameters can be handed to every instrument.
 
     Raises

@@ -8,7 +8,7 @@ therapy may change; the kernel's random numbers are keyed by day, so what was si
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from stemtrial.endpoint import Events, derive
 from stemtrial.errors import InputError
 from stemtrial.kernel import Kernel, Population, Schedule, derive_seed, uniforms
 from stemtrial.observe import EdssRater, RaterState, scan
+from stemtrial.observe.parameters import EdssParameters, MriParameters, from_draw, load
 from stemtrial.tables import Table
 from stemtrial.therapy import FAMILIES, ahsct, drugs
 from stemtrial.trial.parts import MONTH_DAYS, HazardRule, WhenRule
@@ -85,6 +86,11 @@ def days_of(protocol: Protocol) -> tuple[int, int, int]:
     return length, (after(protocol.accrual.closure) - start).days - 1, start.year
 
 
+def planned_days(protocol: Protocol) -> Ints:
+    """Nominal day of each scheduled visit."""
+    return np.array([round(m * MONTH_DAYS) for m in protocol.visits.months], np.int64)
+
+
 @dataclass
 class _Book:
     """Rows that become tables."""
@@ -96,7 +102,7 @@ class _Book:
             full = {k: np.broadcast_to(v, row.shape) for k, v in columns.items()}
             self.rows.setdefault(table, []).append({"row": row, **full})
 
-    def table(self, name: str, n: int, patients: int, first_replicate: int) -> Table:
+    def table(self, name: str, patients: int, replicates: NDArray[np.int64]) -> Table:
         """One sorted table of schema ``name``; ``patient`` was a row number over all replicates until here."""
         schema = tables.SCHEMAS[name]
         parts = self.rows.get(name, [])
@@ -109,7 +115,7 @@ class _Book:
         order = np.lexsort((raw.get("day", row), row))
         columns = {k: v[order] for k, v in raw.items()}
         row = row[order]
-        columns |= {"replicate": first_replicate + row // patients, "patient": row % patients}
+        columns |= {"replicate": replicates[row // patients], "patient": row % patients}
         for key, spec in schema.columns.items():
             columns.setdefault(key, np.zeros(len(row), spec.dtype))
         return tables.make(name, **columns)
@@ -127,16 +133,16 @@ class Trial:
 class _Conduct:
     def __init__(
         self, protocol: Protocol, recruits: Recruits, kernel: Kernel, parameters: Mapping[str, float], seed: int,
-        first_replicate: int, replicates: int, threads: int,
+        replicates: NDArray[np.int64], threads: int,
     ) -> None:  # fmt: skip
         self.protocol, self.kernel, self.p, self.threads = protocol, kernel, parameters, threads
         self.seed = derive_seed(seed, "trial")
         self.arms = tuple(protocol.arms)
         self.per_trial = sum(a.n for a in protocol.arms.values())
-        self.first_replicate = first_replicate
-        self.n = replicates * self.per_trial
+        self.replicates = replicates
+        self.n = len(replicates) * self.per_trial
         row = np.arange(self.n, dtype=np.int64)
-        self.replicate = (first_replicate + row // self.per_trial).astype(np.uint64)
+        self.replicate = replicates[row // self.per_trial].astype(np.uint64)
         self.place = (row % self.per_trial).astype(np.uint64)
         self.identity = (self.replicate << np.uint64(32)) | self.place
         self.book = _Book()
@@ -168,7 +174,9 @@ class _Conduct:
         state = {s: recruits.state[s][drawn] for s in k.states}
         self.people = k.population(self.replicate, self.place, self.constants, state)
         self.screening = {c: v[drawn] for c, v in recruits.screening.items()}
-        self.rater = EdssRater(self.seed)
+        known = from_draw(self.p)
+        self.rater = EdssRater(self.seed, parameters=load(EdssParameters, known))
+        self.mri = load(MriParameters, known)
         self.rating = RaterState(recruits.rater_h[drawn].copy(), np.zeros(n, np.int64))
         self.year = year + self.entry_day / 365.25
         last = self.protocol.follow_up_days + self.protocol.visits.window_days
@@ -203,7 +211,7 @@ class _Conduct:
     def _plan(self) -> None:
         """Days that are known at entry: visits, drop-out, the end."""
         v = self.protocol.visits
-        nominal = np.array([round(m * MONTH_DAYS) for m in v.months], np.int64)
+        nominal = planned_days(self.protocol)
         jitter = np.zeros((self.n, len(nominal)), np.int64)
         for k in range(1, len(nominal)):
             jitter[:, k] = np.floor((2 * self._uniform("trial.window", day=k) - 1) * (v.window_days + 0.5))
@@ -325,7 +333,7 @@ class _Conduct:
             self.seed, self.identity, self.now, gd_lesions=seen["gd_lesions"], t2_counter=self.t2_counter,
             t2_counter_previous=self.t2_counter, t2_volume_ml=seen["t2_volume_ml"],
             brain_volume_change_pct=np.zeros(self.n), is_baseline=np.ones(self.n, bool),
-            hidden_fraction=seen.get("hidden_fraction", 0.0),
+            hidden_fraction=seen.get("hidden_fraction", 0.0), parameters=self.mri,
         )  # fmt: skip
         self.patients = self._patients(first)
         never = np.flatnonzero(~self.active)
@@ -430,7 +438,7 @@ class _Conduct:
             self.seed, self.identity[rows], day, gd_lesions=observed["gd_lesions"][pick], t2_counter=counter,
             t2_counter_previous=self.t2_counter[rows], t2_volume_ml=observed["t2_volume_ml"][pick],
             brain_volume_change_pct=observed["brain_volume_pct"][pick] - self.brain0[rows],
-            is_baseline=np.zeros(len(rows), bool), hidden_fraction=hidden,
+            is_baseline=np.zeros(len(rows), bool), hidden_fraction=hidden, parameters=self.mri,
         )  # fmt: skip
         self.t2_counter[rows] = counter
         self.book.write("mri", row=rows, day=day, visit=np.array(number), **seen)
@@ -465,7 +473,7 @@ class _Conduct:
         for k, rule in enumerate(rules):
             if month < rule.from_month:
                 continue
-            result = derive(rule.when, so_far)
+            result = derive(rule.when, so_far, planned_days=planned_days(self.protocol))
             if not isinstance(result, Events):
                 raise InputError(f"rules: '{rule.when}' is no event that can be waited for; use a time-to-event endpoint")
             found = result.event & self.active & ~self.crossed & (self.arm == self.arms.index(rule.arm))
@@ -485,14 +493,13 @@ class _Conduct:
 
     def _tables(self) -> dict[str, Table]:
         names = ("visits", "relapses", "mri", "exposure", "adverse_events", "disposition")
-        out = {n: self.book.table(n, self.n, self.per_trial, self.first_replicate) for n in names}
+        out = {n: self.book.table(n, self.per_trial, self.replicates) for n in names}
         return {"patients": self.patients, **out}
 
 
 def conduct(
     protocol: Protocol, recruits: Recruits, kernel: Kernel, parameters: Mapping[str, float], seed: int, *,
-    first_replicate: int = 0, replicates: int = 1, threads: int = 1,
-    progress: Callable[[float], None] | None = None,
+    replicates: Sequence[int] = (0,), threads: int = 1,
 ) -> Trial:  # fmt: skip
     """Conduct a trial ``replicates`` times.
 
@@ -509,8 +516,8 @@ def conduct(
         One draw.
     seed : int
         Seed of the run. Replicate k is the same alone and among many.
-    first_replicate, replicates : int
-        Which replicates.
+    replicates : sequence of int
+        Which replicates, ascending.
     threads : int
         Threads of the kernel; the results do not depend on it.
 
@@ -518,7 +525,8 @@ def conduct(
     -------
     Trial
     """
-    return _Conduct(protocol, recruits, kernel, parameters, seed, first_replicate, replicates, threads).run()
+    which = np.asarray(replicates, np.int64)
+    return _Conduct(protocol, recruits, kernel, parameters, seed, which, threads).run()
 
 
 __all__ = ["Population", "Trial", "conduct", "families_of", "therapies_of"]

@@ -1,0 +1,214 @@
+"""Puts a prediction into the shape that the report shows (``stemtrial.report.data``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemtrial.endpoint import find
+from stemtrial.evidence import Study
+from stemtrial.predict.curves import BASELINE, SERIES, km_times, survival_endpoints
+from stemtrial.predict.misses import why
+from stemtrial.predict.summary import band, number, published_of, quantiles
+from stemtrial.trial.protocol import Protocol
+
+Arrays = dict[str, NDArray[Any]]
+DISCLAIMER = (
+    "Research software. It simulates virtual patients with models that are simpler than people; it gives no advice about "
+    "a person, and no treatment decision may rest on it."
+)
+GRADES = {"febrile neutropenia": 3, "serious infection": 3, "secondary autoimmune disease": 2, "treatment-related death": 5}
+
+
+def page_data(
+    run: dict[str, Any], protocol: Protocol, study: Study | None, estimates: list[dict[str, Any]], seen: Arrays,
+    funnel: list[tuple[str, int]],
+) -> dict[str, Any]:  # fmt: skip
+    """Return the data of a report.
+
+    Parameters
+    ----------
+    run, estimates
+        As in ``run.json`` and ``estimates.json``.
+    protocol, study
+        What was run, and what it reproduces.
+    seen : dict of ndarray, shape (replicates, ...)
+        From :func:`stemtrial.predict.curves.curves`.
+    funnel : list of (step, people)
+        Recruitment.
+    """
+    arms = list(protocol.arms)
+    claimed = {e["outcome_id"] for e in estimates if e["outcome_id"]}
+    missing = [o for o in (study.outcomes if study else ()) if o.outcome_id not in claimed]
+    return {
+        "run": {
+            **{k: v for k, v in run.items() if k != "provenance"},
+            "version": run["provenance"]["version of stemtrial"],
+            "citation": study.citation if study else None,
+            "doi": study.doi if study else None,
+        },
+        "arms": [{"id": a, "label": _arm_label(protocol, a), "n": protocol.arms[a].n} for a in arms],
+        "disclaimer": DISCLAIMER,
+        "estimates": estimates,
+        "not_predicted": [
+            {"outcome_id": o.outcome_id, "reason": f"no endpoint of the protocol predicts {o.endpoint}"} for o in missing
+        ],
+        "misses": [
+            {"outcome_id": e["outcome_id"], "why": why(e, estimates)} for e in estimates if e["agrees"] is False
+        ],
+        "baseline": _baseline(protocol, study, seen),
+        "recruitment": [{"step": s, "n": n, "fraction": n / max(1, funnel[0][1])} for s, n in funnel],
+        "curves": {"km": _km(protocol, study, estimates, seen), "series": _series(protocol, study, seen)},
+        "adverse_events": _adverse(arms, seen),
+        "disposition": _disposition(arms, seen),
+        "parameters_note": "All parameters at their point values; intervals hold sampling only."
+        if run["interval"] == "sampling"
+        else f"{run['draws']} draws of {run['draws_label']}; intervals hold sampling and parameters.",
+        "provenance": {k: str(v) for k, v in run["provenance"].items()} | {"digest": run["digest"]},
+        "endpoint_labels": {u.id: find(u.id).label for u in protocol.endpoints.all},
+    }
+
+
+def _arm_label(protocol: Protocol, arm: str) -> str:
+    names = [e.therapy for e in protocol.arms[arm].regimen]
+    return {"ahsct": "aHSCT", "choice": "drugs"}.get(names[0], names[0].replace("_", " ")) if names else "no treatment"
+
+
+def _baseline(protocol: Protocol, study: Study | None, seen: Arrays) -> list[dict[str, Any]]:
+    published = {a.id: a.baseline for a in study.arms} if study else {}
+    out = []
+    for name, (label, unit) in BASELINE.items():
+        for arm in protocol.arms:
+            x = seen[f"baseline|{name}|{arm}"]
+            low, high = quantiles(x, [0.05, 0.95])
+            base = published.get(arm)
+            value = _published_baseline(base.model_dump() if base else {}, name)
+            out.append(
+                {
+                    "variable": name,
+                    "label": label,
+                    "unit": unit,
+                    "arm": arm,
+                    "mean": number(float(np.nanmean(x))),
+                    "sd": number(float(np.nanmean(seen[f"spread|{name}|{arm}"]))),
+                    "pi90": [number(low), number(high)],
+                    "published": None if value is None else {"value": value, "verification": "secondary"},
+                }
+            )
+    return out
+
+
+def _published_baseline(base: dict[str, Any], name: str) -> float | None:
+    keys = {
+        "age_years": ("age_mean",),
+        "female": ("female_fraction",),
+        "disease_duration_years": ("disease_duration_mean", "duration_mean_years"),
+        "relapses_last_12_months": ("relapses_prior_year_mean", "relapses_last_year_mean"),
+        "edss": ("edss_mean",),
+        "gd_lesions": ("gd_mean",),
+        "t2_volume_ml": ("t2_volume_mean_ml",),
+    }
+    for key in keys[name]:
+        if base.get(key) is not None:
+            return float(base[key]) * (100.0 if name == "female" else 1.0)
+    return None
+
+
+def _km(
+    protocol: Protocol, study: Study | None, estimates: list[dict[str, Any]], seen: Arrays
+) -> list[dict[str, Any]]:
+    at = km_times(protocol)
+    yearly = [k for k, t in enumerate(at) if abs(t - round(t)) < 1e-9]
+    outcomes = {o.outcome_id: o for o in study.outcomes} if study else {}
+    out = []
+    for endpoint in survival_endpoints(protocol):
+        for arm in protocol.arms:
+            median, low, high = band(seen[f"km|{endpoint}|{arm}"])
+            points = [
+                {"time_years": e["time_years"], **published_of(outcomes[e["outcome_id"]])}
+                for e in estimates
+                if e["endpoint"] == endpoint and e["arm"] == arm and e["statistic"] == "km_probability" and e["outcome_id"]
+            ]
+            risk = np.median(seen[f"risk|{endpoint}|{arm}"], axis=0)
+            free = find(endpoint).rule in ("first_activity", "first_relapse")  # type: ignore[union-attr]
+            out.append(
+                {
+                    "endpoint": endpoint,
+                    "label": f"{find(endpoint).label}: share {'free of it' if free else 'with the event'}",
+                    "arm": arm,
+                    "time_years": at.tolist(),
+                    "median": median,
+                    "lo": low,
+                    "hi": high,
+                    "n_at_risk": {"times": at[yearly].tolist(), "n": risk[yearly].tolist()},
+                    "published": points,
+                }
+            )
+    return out
+
+
+def _series(protocol: Protocol, study: Study | None, seen: Arrays) -> list[dict[str, Any]]:
+    months = np.array(protocol.visits.months) / 12.0
+    years = np.arange(int(np.ceil(months[-1]))) + 0.5
+    named = {name: (label, unit, months) for name, (_, label, unit) in SERIES.items()}
+    named["relapse_rate"] = ("Relapses a patient-year, by year", "1/y", years)
+    out = []
+    for name, (label, unit, times) in named.items():
+        for arm in protocol.arms:
+            median, low, high = band(seen[f"series|{name}|{arm}"])
+            keep = [k for k, v in enumerate(median) if v is not None]
+            points = [
+                {"time_years": o.time_years, **published_of(o)}
+                for o in (study.outcomes if study else ())
+                if o.endpoint == name and o.arms == (arm,) and o.statistic == "mean" and o.time_years is not None
+            ]
+            out.append(
+                {
+                    "name": name,
+                    "label": label,
+                    "unit": unit,
+                    "arm": arm,
+                    "time_years": [float(times[k]) for k in keep],
+                    "median": [median[k] for k in keep],
+                    "lo": [low[k] for k in keep],
+                    "hi": [high[k] for k in keep],
+                    "published": points,
+                }
+            )
+    return out
+
+
+def _percent(seen: Arrays, kind: str, arms: list[str]) -> list[tuple[str, str, list[float]]]:
+    terms = sorted({k.split("|")[1] for k in seen if k.startswith(f"{kind}|")})
+    found = []
+    for term in terms:
+        for arm in arms:
+            x = seen.get(f"{kind}|{term}|{arm}")
+            if x is not None:
+                found.append((term, arm, quantiles(x, [0.5, 0.05, 0.95])))
+    return found
+
+
+def _adverse(arms: list[str], seen: Arrays) -> list[dict[str, Any]]:
+    return [
+        {
+            "term": term,
+            "grade": GRADES.get(term, ""),
+            "serious": GRADES.get(term, 0) >= 3,
+            "cause": "aHSCT",
+            "arm": arm,
+            "percent_median": number(median),
+            "percent_lo": number(low),
+            "percent_hi": number(high),
+        }
+        for term, arm, (median, low, high) in _percent(seen, "adverse", arms)
+    ]
+
+
+def _disposition(arms: list[str], seen: Arrays) -> list[dict[str, Any]]:
+    return [
+        {"arm": arm, "event": event.replace("_", " "), "percent_median": number(median), "lo": number(low), "hi": number(high)}
+        for event, arm, (median, low, high) in _percent(seen, "left", arms)
+    ]

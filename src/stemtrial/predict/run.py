@@ -1,0 +1,331 @@
+"""A run: protocol x replicates x draws, in chunks that survive a kill, to estimates, tables and a report's data."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import importlib.metadata
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from stemtrial.cohort.recruit import Care, Recruits, recruit, wanted_recruits
+from stemtrial.errors import InputError
+from stemtrial.evidence import Study, study
+from stemtrial.parameters import Draws, point_draw
+from stemtrial.predict.curves import curves
+from stemtrial.predict.estimate import Analysed, Row, estimate, rows_of
+from stemtrial.predict.page import page_data
+from stemtrial.predict.summary import summarise
+from stemtrial.store import ChunkStore, content_hash, digest_tables, map_chunks, write_atomic
+from stemtrial.tables import Table, concat, to_frame
+from stemtrial.therapy import compose_ms
+from stemtrial.trial.conduct import conduct, days_of, families_of
+from stemtrial.trial.protocol import Protocol
+
+Arrays = dict[str, NDArray[Any]]
+CHUNK = 50
+"""Replicates a chunk; the results do not depend on it."""
+TABLES = ("patients", "visits", "relapses", "mri", "exposure", "adverse_events", "disposition")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a protocol is run.
+
+    Attributes
+    ----------
+    replicates : int
+        Repetitions of the trial, 1 or more.
+    seed : int
+        Seed of the run.
+    patients : int or None
+        Patients of one trial, over all arms in the protocol's proportions; None: as the protocol says.
+    keep_all : bool
+        Keep the patient tables of every replicate, not of the first only.
+    threads, chunk, width : int
+        How it is computed; the results do not depend on them.
+    """
+
+    replicates: int = 1000
+    seed: int = 1
+    patients: int | None = None
+    keep_all: bool = False
+    threads: int = 1
+    chunk: int = CHUNK
+    width: int = 64
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a run gave.
+
+    Attributes
+    ----------
+    run : dict
+        Identity, provenance, digest and counts: the contents of ``run.json``.
+    estimates : list of dict
+        Rows of ``estimates.json``.
+    page : dict
+        Data of the report (``stemtrial.report.ReportData``).
+    tables : dict
+        Observed tables of the replicates kept, and ``estimates`` with one row an estimate and replicate.
+    """
+
+    run: dict[str, Any]
+    estimates: list[dict[str, Any]]
+    page: dict[str, Any]
+    tables: dict[str, Table]
+
+
+def scaled(protocol: Protocol, patients: int | None) -> Protocol:
+    """Return the protocol for another number of patients, arms in proportion."""
+    if patients is None:
+        return protocol
+    total = sum(a.n for a in protocol.arms.values())
+    if patients < len(protocol.arms):
+        raise InputError(f"--patients {patients} is too few for {len(protocol.arms)} arms; give at least {len(protocol.arms)}")
+    sizes = {k: max(1, round(patients * a.n / total)) for k, a in protocol.arms.items()}
+    arms = {k: a.model_copy(update={"n": sizes[k]}) for k, a in protocol.arms.items()}
+    kept = {k: max(1, round(sizes[k] * v / protocol.arms[k].n)) for k, v in protocol.analysis_set.items()}
+    return protocol.model_copy(update={"arms": arms, "analysis_set": kept})
+
+
+def care_of(protocol: Protocol) -> Care:
+    """How people reach this trial."""
+    length, _, year = days_of(protocol)
+    start = year + (int(protocol.accrual.start[5:]) - 1) / 12
+    p = protocol.population
+    era = p.era if "era" in p.model_fields_set else None
+    return Care(p.course, p.care_before_entry, (start, start + length / 365.25), era)
+
+
+def predict(
+    protocol: Protocol, settings: Settings | None = None, draws: Draws | None = None, *, folder: Path | None = None,
+    runs: Path = Path("runs"), progress: Callable[[str, float], None] | None = None, command: str = "",
+) -> Prediction:  # fmt: skip
+    """Run a protocol and predict its estimates; everything is written into a run folder.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        From :func:`stemtrial.trial.protocol.load_protocol`.
+    settings : Settings, optional
+    draws : Draws, optional
+        Parameter draws; the point values when left out. Replicate k uses draw k mod n.
+    folder : Path, optional
+        Run folder; default ``<runs>/<protocol>-<id12>``.
+    progress : callable, optional
+        Called with a stage and the fraction done.
+
+    Raises
+    ------
+    InputError
+        If nobody is eligible, a therapy has no model, or the folder holds another run.
+    """
+    s = settings or Settings()
+    if s.replicates < 1:
+        raise InputError(f"--replicates {s.replicates} is not positive; use 1 or more")
+    d = draws or point_draw()
+    told = progress or (lambda stage, fraction: None)
+    clock = _Clock()
+    protocol = scaled(protocol, s.patients)
+    kernel = compose_ms(families_of(protocol), width=s.width)
+    published = study(protocol.reproduces) if protocol.reproduces else None
+    rows = rows_of(protocol, published)
+    identity = {
+        "protocol": protocol.identity(),
+        "kernel": kernel.identity,
+        "draws": d.identity,
+        "seed": s.seed,
+        "replicates": s.replicates,
+        "version": importlib.metadata.version("stemtrial"),
+        "keep_all": s.keep_all,
+    }
+    run_id = content_hash(identity)
+    target = folder or runs / f"{protocol.protocol}-{run_id[:12]}"
+    _refuse_other_run(target, run_id)
+    clock("prepare")
+    wanted = wanted_recruits(sum(a.n for a in protocol.arms.values()))
+    recruits: dict[int, Recruits] = {}
+    used = range(min(len(d), s.replicates))
+    for k in used:
+        told("recruiting", k / len(used))
+        recruits[k] = recruit(
+            kernel, d, k, care_of(protocol), protocol.population.criteria, wanted, threads=s.threads,
+            progress=lambda stage, x, k=k: told(stage, (k + x) / len(used)),
+        )  # fmt: skip
+    clock("recruit")
+    plan = _plan(s.replicates, len(d), s.chunk)
+
+    def compute(i: int) -> Arrays:
+        draw, replicates = plan[i]
+        trial = conduct(protocol, recruits[draw], kernel, d[draw], s.seed, replicates=replicates)
+        return _chunk(trial.tables, trial.failed, trial.overflow, protocol, rows, replicates, s.keep_all)
+
+    # chunks are keyed by layout too: another chunk size or thread count must not read them
+    store = ChunkStore(target / "chunks", f"{run_id}:{s.chunk}")
+    told("simulating", 0.0)
+    parts = [
+        a for _, a in map_chunks(
+            store, range(len(plan)), compute, s.threads, lambda n: told("simulating", n / len(plan))
+        )
+    ]  # fmt: skip
+    clock("simulate")
+    told("summarising", 0.0)
+    gathered = _gather(parts)
+    order = np.argsort(gathered["replicate"], kind="stable")
+    values = gathered["values"][order].T
+    labels = [] if len(d) > 1 else ["point_parameters"]
+    estimates = summarise(rows, values, published, n_draws=len(used), labels=labels)
+    tables = _tables(parts, rows, values)
+    run = {
+        "id": run_id,
+        "protocol": protocol.protocol,
+        "title": protocol.title,
+        "reproduces": protocol.reproduces,
+        "digest": digest_tables(tables),
+        "seed": s.seed,
+        "replicates": s.replicates,
+        "patients_per_arm": {k: a.n for k, a in protocol.arms.items()},
+        "draws": len(used),
+        "draws_label": d.label,
+        "interval": "sampling" if len(used) == 1 else "sampling+parameters",
+        "distinct_recruits": min(len(r) for r in recruits.values()),
+        "screened": sum(r.funnel[0][1] for r in recruits.values()),
+        "recruit_warning": _warning(min(len(r) for r in recruits.values()), wanted),
+        "failed_patients": int(gathered["failed"].sum()),
+        "events_overflowed": int(gathered["overflow"].sum()),
+        "labels": labels,
+        "provenance": {
+            "model": kernel.identity,
+            "protocol": content_hash(protocol.identity())[:16],
+            "draws": d.identity,
+            "command": command,
+            **{f"version of {p}": importlib.metadata.version(p) for p in ("stemtrial", "numpy", "numba", "scipy")},
+        },
+    }
+    clock("summarise")
+    run["seconds"] = clock.seconds
+    page = page_data(
+        run, protocol, published, estimates, {k: v[order] for k, v in gathered.items() if "|" in k}, recruits[0].funnel
+    )
+    prediction = Prediction(run, estimates, page, tables)
+    _write(target, prediction)
+    return dataclasses.replace(prediction, run=run | {"folder": str(target)})
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def __call__(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.seconds[stage] = round(now - self._last, 2)
+        self._last = now
+
+
+def _plan(replicates: int, draws: int, chunk: int) -> list[tuple[int, list[int]]]:
+    """Chunks as (draw, replicates); every chunk is of one draw, replicate k of draw k mod n."""
+    out: list[tuple[int, list[int]]] = []
+    for draw in range(min(draws, replicates)):
+        mine = list(range(draw, replicates, draws))
+        out += [(draw, mine[i : i + chunk]) for i in range(0, len(mine), chunk)]
+    return out
+
+
+def _chunk(
+    tables: dict[str, Table], failed: int, overflow: int, protocol: Protocol, rows: list[Row],
+    replicates: list[int], keep_all: bool,
+) -> Arrays:  # fmt: skip
+    analysed = Analysed(tables, protocol)
+    out: Arrays = {
+        "replicate": np.array(replicates),
+        "values": estimate(rows, analysed).T,
+        "failed": np.array([failed]),
+        "overflow": np.array([overflow]),
+        **curves(analysed, protocol),
+    }
+    for name in TABLES:
+        keep = np.ones(len(tables[name]["replicate"]), bool) if keep_all else tables[name]["replicate"] == 0
+        if keep_all or 0 in replicates:
+            out |= {f"table.{name}.{c}": v[keep] for c, v in tables[name].items()}
+    return out
+
+
+def _gather(parts: list[Arrays]) -> Arrays:
+    """One array over all replicates for each name; a term that a chunk never saw counts as 0 there."""
+    names = dict.fromkeys(k for p in parts for k in p if not k.startswith("table."))
+    out: Arrays = {}
+    for k in names:
+        shape = next(p[k].shape[1:] for p in parts if k in p)
+        out[k] = np.concatenate([p.get(k, np.zeros((len(p["replicate"]), *shape))) for p in parts])
+    return out
+
+
+def _tables(parts: list[Arrays], rows: list[Row], values: NDArray[np.float64]) -> dict[str, Table]:
+    out: dict[str, Table] = {}
+    for name in TABLES:
+        prefix = f"table.{name}."
+        found = [{k.removeprefix(prefix): v for k, v in p.items() if k.startswith(prefix)} for p in parts]
+        table = concat([f for f in found if f])
+        order = np.argsort(table["replicate"], kind="stable")
+        out[name] = {k: v[order] for k, v in table.items()}
+    n = values.shape[1]
+    out["estimates"] = {
+        "replicate": np.tile(np.arange(n), len(rows)),
+        "estimate": np.repeat([r.key for r in rows], n),
+        "value": values.ravel(),
+    }
+    return out
+
+
+def _warning(distinct: int, wanted: int) -> str | None:
+    if distinct >= wanted:
+        return None
+    return (
+        f"only {distinct} distinct virtual people were eligible, fewer than the {wanted} that let drawing with "
+        "replacement go unnoticed; intervals are somewhat too narrow"
+    )
+
+
+def _refuse_other_run(folder: Path, run_id: str) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; name a folder for the run")
+    marker = folder / "run.json"
+    if marker.exists():
+        try:
+            other = json.loads(marker.read_text()).get("id")
+        except (ValueError, OSError):
+            other = None
+        if other != run_id:
+            raise InputError(f"{folder} holds another run; name another folder, or remove it")
+    elif folder.exists() and any(p.name != "chunks" and not p.name.startswith(".") for p in folder.iterdir()):
+        raise InputError(f"{folder} is not empty and holds no run; name another folder")
+
+
+def _write(folder: Path, p: Prediction) -> None:
+    (folder / "tables").mkdir(parents=True, exist_ok=True)
+    with duckdb.connect(config={"threads": 1}) as con:
+        for name, table in p.tables.items():
+            frame = to_frame(table)  # noqa: F841  read by name in the query
+            tmp, path = folder / f".tmp-{name}.parquet", folder / "tables" / f"{name}.parquet"
+            quoted = str(tmp).replace("'", "''")
+            con.execute(f"copy (select * from frame) to '{quoted}' (format parquet, compression zstd)")
+            tmp.replace(path)
+    write_atomic(folder / "estimates.json", json.dumps(p.estimates, indent=1, allow_nan=False).encode())
+    created = datetime.datetime.now(datetime.UTC).date().isoformat()
+    write_atomic(folder / "run.json", json.dumps(p.run | {"created": created}, indent=1, allow_nan=False).encode())
+
+
+def as_json(p: Prediction) -> Mapping[str, Any]:
+    """What ``--json`` prints."""
+    return {"run": p.run, "estimates": p.estimates}

@@ -1,0 +1,107 @@
+"""From one value a replicate to a prediction: median, intervals, Monte Carlo error, and the published value beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemtrial.evidence import Outcome, Study
+from stemtrial.predict.estimate import Row
+
+Floats = NDArray[np.float64]
+
+
+def quantiles(x: Floats, q: list[float]) -> list[float]:
+    """Quantiles of the values that are not NaN; infinite values stand at their end, with no interpolation to them."""
+    seen = np.sort(x[~np.isnan(x)])
+    if len(seen) == 0:
+        return [np.nan] * len(q)
+    finite = bool(np.isfinite(seen[0]) and np.isfinite(seen[-1]))
+    return [float(v) for v in np.quantile(seen, q, method="linear" if finite else "inverted_cdf")]
+
+
+def number(x: float) -> float | None:
+    """A JSON number: None for NaN, infinity (a limit that is not reached) too."""
+    return float(x) if np.isfinite(x) else None
+
+
+def mcse_of_median(x: Floats) -> float:
+    """Monte Carlo standard error of the median: half the width of its 68 % order-statistic interval."""
+    n = int((~np.isnan(x)).sum())
+    if n < 3:
+        return float("nan")
+    half = 0.5 / np.sqrt(n)
+    low, high = quantiles(x, [max(0.0, 0.5 - half), min(1.0, 0.5 + half)])
+    return (high - low) / 2 if np.isfinite(high - low) else float("nan")
+
+
+def published_of(outcome: Outcome) -> dict[str, Any]:
+    """What a report shows of a published outcome."""
+    return {
+        "value": outcome.value,
+        "ci95": list(outcome.ci95) if outcome.ci95 else None,
+        "n": outcome.n,
+        "verification": outcome.verification or "sealed",
+    }
+
+
+def agreement(outcome: Outcome | None, low: float, high: float) -> bool | None:
+    """Whether the published value lies inside the interval; None where it is sealed, absent or only recalled."""
+    if outcome is None or outcome.value is None or not outcome.verified or np.isnan(low) or np.isnan(high):
+        return None
+    return bool(low <= outcome.value <= high)
+
+
+def summarise(
+    rows: list[Row], values: Floats, study: Study | None, *, n_draws: int, labels: list[str]
+) -> list[dict[str, Any]]:
+    """Return the rows of ``estimates.json``, one an estimate.
+
+    Parameters
+    ----------
+    rows : list of Row
+    values : ndarray, shape (rows, replicates)
+    study : Study or None
+        The study that the protocol reproduces.
+    n_draws : int
+        Draws of the parameters over which the replicates went.
+    labels : list of str
+        Warnings that every row carries.
+    """
+    outcomes = {o.outcome_id: o for o in study.outcomes} if study else {}
+    out = []
+    for row, x in zip(rows, values, strict=True):
+        outcome = outcomes.get(row.outcome_id or "")
+        low90, low50, median, high50, high90 = quantiles(x, [0.05, 0.25, 0.5, 0.75, 0.95])
+        out.append(
+            {
+                "study": study.id if study else None,
+                "outcome_id": row.outcome_id,
+                "arm": row.arm if isinstance(row.arm, str) else list(row.arm),
+                "endpoint": row.endpoint,
+                "definition": outcome.definition if outcome else None,
+                "time_years": row.time_years,
+                "statistic": row.statistic,
+                "unit": row.unit,
+                "median": number(median),
+                "pi50": [number(low50), number(high50)],
+                "pi90": [number(low90), number(high90)],
+                "interval": "sampling" if n_draws == 1 else "sampling+parameters",
+                "n_replicates": len(x),
+                "n_draws": n_draws,
+                "n_not_estimable": int((~np.isfinite(x)).sum()),
+                "mcse": number(mcse_of_median(x)),
+                "labels": labels,
+                "published": published_of(outcome) if outcome else None,
+                "agrees": agreement(outcome, low90, high90),
+            }
+        )
+    return out
+
+
+def band(x: Floats) -> tuple[list[float | None], list[float | None], list[float | None]]:
+    """Median and 90 % interval over replicates of a curve, shape (replicates, times)."""
+    low, median, high = zip(*(quantiles(column, [0.05, 0.5, 0.95]) for column in x.T), strict=True)
+    return [number(v) for v in median], [number(v) for v in low], [number(v) for v in high]
