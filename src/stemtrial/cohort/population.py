@@ -16,7 +16,7 @@ from scipy import special, stats
 from stemtrial.disease.ms import REGIONS
 from stemtrial.kernel import YEAR, normals, uniforms
 
-Floats = NDArray[np.float64]
+Floats = NDArray[Any]
 Person = dict[str, Floats]
 
 
@@ -68,7 +68,11 @@ def people_at_onset(
     onset = np.clip(onset, 8.0, 62.0)
     sex_alpha = np.where(male, p["cohort.alpha.male"], p["cohort.alpha.female"])
     alpha = np.exp(p["cohort.alpha_sd"] * z[:, 1]) * sex_alpha
-    alpha = alpha * np.where(paediatric, p["cohort.alpha.paediatric"], 1.0) * (p["cohort.alpha.primary"] if primary else 1.0)
+    alpha = (
+        alpha
+        * np.where(paediatric, p["cohort.alpha.paediatric"], 1.0)
+        * (p["cohort.alpha.primary"] if primary else 1.0)
+    )
     alpha = alpha * (era_factor(entry_year, p) if era is None else era)
     corr = p["cohort.alpha_m"]
     log_m = p["cohort.m_sd"] * (corr * z[:, 1] + np.sqrt(1.0 - corr * corr) * z[:, 2])

@@ -171,13 +171,13 @@ def _batch(
     index = np.arange(first, first + BATCH, dtype=np.uint64)
     u = uniforms(RUN_IN_SEED, index, 0, "cohort.referral", 4)
     shape, scale, low = (p[f"cohort.duration.{care.before_entry}_{k}"] for k in ("shape", "scale", "low"))
-    duration = low + scale * special.gammaincinv(shape, u[:, 0])
+    duration = np.asarray(low + scale * special.gammaincinv(shape, u[:, 0]), float)
     entry_year = care.entry_years[0] + (care.entry_years[1] - care.entry_years[0]) * u[:, 1]
     constants, state = people_at_onset(
         RUN_IN_SEED, index, p, entry_year=entry_year, duration_years=duration, era=care.era
     )
     target = np.maximum(400, duration * YEAR).astype(np.int64)
-    wait = (p["cohort.referral_days.low"] + (p["cohort.referral_days.high"] - p["cohort.referral_days.low"]) * u[:, 2])
+    wait = p["cohort.referral_days.low"] + (p["cohort.referral_days.high"] - p["cohort.referral_days.low"]) * u[:, 2]
     wait = wait.astype(np.int64)
     schedule = _before_entry(kernel, care, p, target)
 
@@ -297,7 +297,7 @@ class _Relapses:
 
     def between(self, after: NDArray[Any], until: NDArray[Any]) -> NDArray[np.int64]:
         """Relapses after ``after`` and up to ``until``."""
-        return self._until(until) - self._until(after)
+        return np.asarray(self._until(until) - self._until(after), np.int64)
 
 
 def wanted_recruits(n: int) -> int:

@@ -193,7 +193,9 @@ def build_ms(m: Model, *, truth: bool = False) -> None:
         by_demyelination = minimum(1.0, D[k] * (2.0 / VOLUME_ML[k])) * ms("kDX")
         by_smouldering = M * (ms("kX") * p(f"ms.wX.{r}"))
         left = 1.0 - X[k]
-        m.update(X[k], left * (dq * share + (by_smouldering + by_demyelination) * yearly) + X[k], "lost with Q, D and M")
+        m.update(
+            X[k], left * (dq * share + (by_smouldering + by_demyelination) * yearly) + X[k], "lost with Q, D and M"
+        )
         for parts, part in zip(causes, (dq * share, by_demyelination * yearly, by_smouldering * yearly), strict=True):
             parts.append(left * part)
         mended = D[k] * (remyelination * m.dt)

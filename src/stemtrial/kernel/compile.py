@@ -37,7 +37,8 @@ def compile_program(program: Program, width: int = 64) -> Callable[..., None]:
     if width not in (16, 32, 64, 128, 256):
         raise ValueError(f"block width is 16, 32, 64, 128 or 256, not {width}")
     # LLVM's tuning prefers 256-bit vectors on some AVX-512 machines; the kernel is 1.7 times faster with all 512
-    numba.config.CPU_FEATURES = numba.config.CPU_FEATURES or _wide_features()
+    config: Any = numba.config
+    config.CPU_FEATURES = config.CPU_FEATURES or _wide_features()
     text = print_numba(program, width)
     key = source_hash(text)
     if key not in _LOADED:

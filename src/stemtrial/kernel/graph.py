@@ -248,9 +248,7 @@ def is_uniform(x: Expr) -> bool:
     return True
 
 
-_PURE = frozenset(
-    "add sub mul fma div neg power exp log sqrt cos2pi floor min max where lt le and product".split()
-)
+_PURE = frozenset("add sub mul fma div neg power exp log sqrt cos2pi floor min max where lt le and product".split())
 
 
 def is_pure(op: str) -> bool:

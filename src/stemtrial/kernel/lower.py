@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from stemtrial.kernel.graph import Expr, topological
-from stemtrial.kernel.model import Effect, Model
+from stemtrial.errors import InputError
+from stemtrial.kernel.model import Effect, Log, Model, Read, Set, SetAt
 
 CONST, UNIFORM, DAILY, STEADY, LANE = range(5)
 
@@ -78,7 +79,15 @@ def effect_nodes(effect: Effect) -> list[Expr]:
     """Every node that an effect's statements mention, in their order."""
     out: list[Expr] = []
     for s in effect.statements:
-        out.extend([s] if isinstance(s, Expr) else [x for x in s if isinstance(x, Expr)])
+        match s:
+            case Read():
+                out.append(s.node)
+            case Set():
+                out.append(s.value)
+            case SetAt():
+                out += [s.index, s.value]
+            case Log():
+                out += [s.value] if s.when is None else [s.when, s.value]
     return out
 
 
@@ -112,6 +121,9 @@ def lower(model: Model) -> Program:
     ]
     roots: list[Expr] = [*model.next.values(), fire, *stored, *(v for v, _, _ in model.observables.values())]
     for e in effects:
+        for n in topological(effect_nodes(e), stop="slow"):
+            if n.op in ("state", "rate", "draw"):
+                raise InputError(f"effect '{e.name}' uses a {n.op} of the step; read states with e.read(state)")
         roots.extend(effect_nodes(e))
     roots.extend(a.shrink for a in model.arrivals if a.shrink is not None)
     classes = _classify(roots)

@@ -122,38 +122,69 @@ class Dose:
     meaning: str
 
 
-class Effect:
-    """A short program that runs for one patient when something happens: reads, draws, sets, logs, in order.
+@dataclass(frozen=True)
+class Read:
+    """Evaluate a node in this place: the value of a state now."""
 
-    ``statements`` holds nodes (to be evaluated in this place) and tuples ``("set", state, node)``,
-    ``("set_at", vector, index, node)``, ``("log", kind, node, condition)``.
-    """
+    node: Expr
+
+
+@dataclass(frozen=True)
+class Set:
+    """Give a state a value."""
+
+    state: str
+    value: Expr
+
+
+@dataclass(frozen=True)
+class SetAt:
+    """Give a value to the state that lies ``index`` rows after ``first``."""
+
+    first: str
+    index: Expr
+    value: Expr
+
+
+@dataclass(frozen=True)
+class Log:
+    """Write a row of the event log, where the condition holds."""
+
+    kind: str
+    value: Expr
+    when: Expr | None
+
+
+Statement = Read | Set | SetAt | Log
+
+
+class Effect:
+    """A short program that runs for one patient when something happens: reads, draws, sets, logs, in order."""
 
     def __init__(self, model: Model, name: str, fields: Sequence[str] = ()) -> None:
         self.model, self.name, self.fields = model, name, tuple(fields)
-        self.statements: list[Expr | tuple[object, ...]] = []
+        self.statements: list[Statement] = []
         self.n_words = 0
-        self._half: tuple[int, int] | None = None
 
     def read(self, state: Expr) -> Expr:
         """Value of a state now, that is after the sets above."""
         now = self.model.graph.fresh("now", state.args[0])
-        self.statements.append(now)
+        self.statements.append(Read(now))
         return now
 
     def read_at(self, vector: Sequence[Expr], index: Expr) -> Expr:
         """Value of ``vector[index]`` now, the index being computed."""
-        now = self.model.graph.fresh("now_at", vector[0].args[0], len(vector), index)
-        self.statements.append(now)
+        now = self.model.graph.fresh("now_at", vector[0].args[0], index)
+        self.statements.append(Read(now))
         return now
 
     def set(self, state: Expr, value: Expr | Number) -> None:
         """Set a state."""
-        self.statements.append(("set", state.args[0], self.model.graph.wrap(value)))
+        self.statements.append(Set(state.args[0], self.model.graph.wrap(value)))
 
     def set_at(self, vector: Sequence[Expr], index: Expr, value: Expr | Number) -> None:
         """Set ``vector[index]``."""
-        self.statements.append(("set_at", vector[0].args[0], len(vector), index, self.model.graph.wrap(value)))
+        self.statements.append(SetAt(vector[0].args[0], index, self.model.graph.wrap(value)))
 
     def add(self, state: Expr, value: Expr | Number) -> None:
         """Add to a state."""
@@ -166,7 +197,7 @@ class Effect:
     def log(self, kind: str, value: Expr | Number = 0.0, when: Expr | None = None) -> None:
         """Write a row of the event log."""
         self.model.event_kinds.setdefault(kind, len(self.model.event_kinds))
-        self.statements.append(("log", kind, self.model.graph.wrap(value), when))
+        self.statements.append(Log(kind, self.model.graph.wrap(value), when))
 
     def uniform(self) -> Expr:
         """Return a uniform number of this event's own stream (32 bits)."""
@@ -310,11 +341,11 @@ class Model:
     def _now(self, state: Expr) -> Expr:
         return self.next.get(state.args[0], state)
 
-    def decay(self, tau: Expr | Number) -> Expr | float:
+    def decay(self, tau: Expr | Number) -> Expr:
         """Share lost in one step by first-order loss with time constant ``tau`` in days: 1 - exp(-dt/tau)."""
         if isinstance(tau, Expr):
             return 1.0 - exp(-self.dt / tau)
-        return -math.expm1(-self.dt / tau)
+        return self.graph.constant(-math.expm1(-self.dt / tau))
 
     def relax(self, state: Expr, to: Expr | Number, tau: Expr | Number, text: str = "") -> None:
         """Relax a state towards ``to`` with time constant ``tau`` days; exact for a constant target."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from stemtrial.kernel.graph import Expr, topological
 from stemtrial.kernel.lower import STEADY, Program
-from stemtrial.kernel.model import MOST_ARRIVALS, MOST_UNITS, SLOW_DAYS, Effect
+from stemtrial.kernel.model import MOST_ARRIVALS, MOST_UNITS, SLOW_DAYS, Effect, Log, Read, Set, SetAt
 from stemtrial.kernel.random import stream_id
 
 Values = NDArray[Any]
@@ -135,7 +135,9 @@ class _Lanes:
         self.steady = {n.index: v for n, v in zip(self.p.steady, values, strict=True)}
 
     # -- effects ------------------------------------------------------------------------------------------------------
-    def run(self, e: Effect, lanes: Values, step: int, day: float, shift: int = 0, amounts: Values | None = None) -> None:
+    def run(
+        self, e: Effect, lanes: Values, step: int, day: float, shift: int = 0, amounts: Values | None = None
+    ) -> None:
         """Run an effect's statements for the lanes listed."""
         if len(lanes) == 0:
             return
@@ -179,22 +181,23 @@ class _Lanes:
 
         names = self.p.state_names
         for s in e.statements:
-            if isinstance(s, Expr):
-                if s.op == "now_at":
-                    first, index = names.index(s.args[0]), value(s.args[2]).astype(int)
-                    known[s.index] = np.array([self.x[names[first + k]][i] for k, i in zip(index, lanes, strict=True)])
-                else:
-                    value(s)
-            elif s[0] == "set":
-                self.x[str(s[1])][lanes] = value(s[2])  # type: ignore[arg-type]
-            elif s[0] == "set_at":
-                first, index, new = names.index(str(s[1])), value(s[3]).astype(int), value(s[4])  # type: ignore[arg-type]
-                for k, i, v in zip(index, lanes, new, strict=True):
-                    self.x[names[first + k]][i] = v
-            else:
-                _, kind, amount, condition = s
-                hit = np.ones(len(lanes), bool) if condition is None else value(condition).astype(bool)  # type: ignore[arg-type]
-                self.log.append((lanes[hit], step, self.m.event_kinds[str(kind)], value(amount)[hit]))  # type: ignore[arg-type]
+            match s:
+                case Read():
+                    if s.node.op == "now_at":
+                        first, index = names.index(s.node.args[0]), value(s.node.args[1]).astype(int)
+                        found = [self.x[names[first + k]][i] for k, i in zip(index, lanes, strict=True)]
+                        known[s.node.index] = np.array(found)
+                    else:
+                        value(s.node)
+                case Set():
+                    self.x[s.state][lanes] = value(s.value)
+                case SetAt():
+                    first, index, new = names.index(s.first), value(s.index).astype(int), value(s.value)
+                    for k, i, v in zip(index, lanes, new, strict=True):
+                        self.x[names[first + k]][i] = v
+                case Log():
+                    hit = np.ones(len(lanes), bool) if s.when is None else value(s.when).astype(bool)
+                    self.log.append((lanes[hit], step, self.m.event_kinds[s.kind], value(s.value)[hit]))
 
     # -- one step -----------------------------------------------------------------------------------------------------
     def advance(self, step: int, day: float, active: Values) -> None:

@@ -30,7 +30,7 @@ def derive_seed(seed: int, purpose: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}:{purpose}".encode()).digest()[:8], "big")
 
 
-@njit(error_model="numpy", nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(error_model="numpy", nogil=True, cache=True)
 def _fill(out: Any, patient: Any, day: Any, stream: Any, k0: Any, k1: Any, normal: Any) -> None:
     mask = np.uint64(0xFFFFFFFF)
     for i in range(out.shape[0]):
@@ -59,7 +59,15 @@ def _draw(seed: int, patient: Any, day: Any, stream: str, n: int, normal: bool) 
     p, d = np.broadcast_arrays(np.asarray(patient, np.uint64), np.asarray(day, np.int64))
     out = np.empty((p.size, n))
     lo, hi = np.uint64(seed & 0xFFFFFFFF), np.uint64((seed >> 32) & 0xFFFFFFFF)
-    _fill(out, np.ascontiguousarray(p.ravel()), np.ascontiguousarray(d.ravel()), np.uint64(stream_id(stream)), lo, hi, normal)
+    _fill(
+        out,
+        np.ascontiguousarray(p.ravel()),
+        np.ascontiguousarray(d.ravel()),
+        np.uint64(stream_id(stream)),
+        lo,
+        hi,
+        normal,
+    )
     return out.reshape(*p.shape, n)
 
 

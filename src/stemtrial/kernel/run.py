@@ -64,7 +64,9 @@ class Ragged:
         """Sort events by patient and day; ``order`` gives their places in the input."""
         p, d = np.asarray(patient, np.int64), np.asarray(day, np.int64)
         if p.shape != d.shape or (p.size and (p.min() < 0 or p.max() >= n)):
-            raise InputError(f"a schedule names patients 0 to {n - 1} with one day each, not {p.size} and {d.size} rows")
+            raise InputError(
+                f"a schedule names patients 0 to {n - 1} with one day each, not {p.size} and {d.size} rows"
+            )
         order = np.lexsort((d, p))
         at = np.zeros(n + 1, np.int64)
         np.cumsum(np.bincount(p, minlength=n), out=at[1:])
@@ -91,7 +93,9 @@ class Schedule:
         """All rows of several schedules."""
         if not parts:
             return Schedule.empty()
-        return Schedule(*(np.concatenate([getattr(p, f) for p in parts]) for f in ("patient", "day", "dose", "amounts")))
+        return Schedule(
+            *(np.concatenate([getattr(p, f) for p in parts]) for f in ("patient", "day", "dose", "amounts"))
+        )
 
     def take(self, rows: NDArray[Any]) -> Schedule:
         """Some of the rows."""
@@ -235,7 +239,9 @@ class Kernel:
         t0 = np.broadcast_to(np.asarray(start, np.int64), (n,)) * spd
         t1 = np.broadcast_to(np.asarray(end, np.int64), (n,)) * spd
         if n and (t0.min() < 0 or (t1 < t0).any()):
-            raise InputError(f"days must satisfy 0 <= start <= end, not start {t0.min() // spd} and end {t1.min() // spd}")
+            raise InputError(
+                f"days must satisfy 0 <= start <= end, not start {t0.min() // spd} and end {t1.min() // spd}"
+            )
         missing = [p for p in self.model.parameters if p not in parameters]
         if missing:
             raise InputError(f"parameter '{missing[0]}' has no value{did_you_mean(missing[0], parameters)}")
@@ -293,7 +299,9 @@ class Kernel:
         logs: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = []
         state = np.zeros(2, np.int64)
         fixed = [d[k] for k in ("constants", "state", "start", "end")]
-        late = [d[k] for k in ("dose_at", "dose_step", "dose_kind", "dose_amount", "visit_at", "visit_step", "observed")]
+        late = [
+            d[k] for k in ("dose_at", "dose_step", "dose_kind", "dose_amount", "visit_at", "visit_step", "observed")
+        ]
 
         def task(first: int) -> None:
             last = min(first + chunk, n)

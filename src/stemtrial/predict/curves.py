@@ -67,10 +67,14 @@ def curves(a: Analysed, protocol: Protocol) -> Arrays:
             out[f"spread|{name}|{arm}"] = np.sqrt(_over((y - mean[:, None]) ** 2, mine))
         years = a.square(_last_day(a)) / 365.25
         out[f"follow_up|mean|{arm}"] = _over(years, mine)
-        out[f"follow_up|median|{arm}"] = np.array([np.median(y[m]) if m.any() else np.nan for y, m in zip(years, mine, strict=True)])
+        out[f"follow_up|median|{arm}"] = np.array(
+            [np.median(y[m]) if m.any() else np.nan for y, m in zip(years, mine, strict=True)]
+        )
         for kind, table, column in (("adverse", "adverse_events", "term"), ("left", "disposition", "event")):
             for value in sorted(set(a.tables[table][column].tolist())):
-                out[f"{kind}|{value}|{arm}"] = 100.0 * _over(_ever(a, a.tables[table], column, value).astype(float), mine)
+                out[f"{kind}|{value}|{arm}"] = 100.0 * _over(
+                    _ever(a, a.tables[table], column, value).astype(float), mine
+                )
     return out
 
 

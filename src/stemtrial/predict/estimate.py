@@ -77,7 +77,9 @@ def _rows_of_use(protocol: Protocol, use: EndpointUse, outcomes: Mapping[str, Ou
     ]
     if use.estimator == "negative_binomial":
         made += [
-            Row(use.id, use.estimator, c, t, "rate_ratio", "1", None) for t in (use.at_years or (None,)) for c in contrasts
+            Row(use.id, use.estimator, c, t, "rate_ratio", "1", None)
+            for t in (use.at_years or (None,))
+            for c in contrasts
         ]
     return [_tied(row, use, outcomes) for row in made]
 
@@ -132,11 +134,12 @@ class Analysed:
 
     def square(self, column: NDArray[Any]) -> NDArray[Any]:
         """Shape (replicates, patients)."""
-        return column.reshape(self.shape)
+        return np.reshape(column, self.shape)
 
     def of(self, arm: str) -> NDArray[np.bool_]:
         """Analysis set of an arm."""
-        return self.kept & (self.arm == arm)
+        mine: NDArray[np.bool_] = self.kept & (self.arm == arm)
+        return mine
 
 
 def estimate(rows: list[Row], a: Analysed) -> Floats:
@@ -187,7 +190,8 @@ def _of_events(row: Row, time: Floats, event: NDArray[np.bool_], treated: Any, i
         value = analysis.proportion(event, include).value
         return value * include.sum(1) if row.statistic == "count" else value
     if row.estimator == "kaplan_meier":
+        assert row.time_years is not None  # the protocol's check asks for times
         curve = analysis.kaplan_meier(time, event, [row.time_years], include)
-        free = find(row.endpoint).rule in FREE_OF  # type: ignore[union-attr]
+        free = find(row.endpoint).rule in FREE_OF
         return (curve.survival if free else curve.event_probability)[:, 0]
     raise InputError(f"estimator '{row.estimator}' does not fit endpoint '{row.endpoint}', a time to an event")

@@ -18,7 +18,8 @@ def _reasons() -> Mapping[str, str]:
 
 def why(row: Mapping[str, Any], estimates: list[dict[str, Any]]) -> str:
     """Return the paragraph on one missed outcome: the figures of this run, then the reason where one is known."""
-    published, low, high = row["published"]["value"], *row["pi90"]
+    published: float = row["published"]["value"]
+    low, high = row["pi90"]
     side = "below" if low is None or published < low else "above"  # None: not reached, which is above everything
     shown = ["not reached" if x is None else f"{x:.3g}" for x in (row["median"], low, high)]
     figures = f"Published {published:g} lies {side} the predicted {shown[0]} ({shown[1]} to {shown[2]}). "

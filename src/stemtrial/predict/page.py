@@ -19,7 +19,12 @@ DISCLAIMER = (
     "Research software. It simulates virtual patients with models that are simpler than people; it gives no advice about "
     "a person, and no treatment decision may rest on it."
 )
-GRADES = {"febrile neutropenia": 3, "serious infection": 3, "secondary autoimmune disease": 2, "treatment-related death": 5}
+GRADES = {
+    "febrile neutropenia": 3,
+    "serious infection": 3,
+    "secondary autoimmune disease": 2,
+    "treatment-related death": 5,
+}
 
 
 def page_data(
@@ -53,7 +58,8 @@ def page_data(
         "disclaimer": DISCLAIMER,
         "estimates": estimates,
         "not_predicted": [
-            {"outcome_id": o.outcome_id, "reason": f"no endpoint of the protocol predicts {o.endpoint}"} for o in missing
+            {"outcome_id": o.outcome_id, "reason": f"no endpoint of the protocol predicts {o.endpoint}"}
+            for o in missing
         ],
         "misses": [
             {"outcome_id": e["outcome_id"], "why": why(e, estimates)} for e in estimates if e["agrees"] is False
@@ -116,9 +122,7 @@ def _published_baseline(base: dict[str, Any], name: str) -> float | None:
     return None
 
 
-def _km(
-    protocol: Protocol, study: Study | None, estimates: list[dict[str, Any]], seen: Arrays
-) -> list[dict[str, Any]]:
+def _km(protocol: Protocol, study: Study | None, estimates: list[dict[str, Any]], seen: Arrays) -> list[dict[str, Any]]:
     at = km_times(protocol)
     yearly = [k for k, t in enumerate(at) if abs(t - round(t)) < 1e-9]
     outcomes = {o.outcome_id: o for o in study.outcomes} if study else {}
@@ -129,10 +133,13 @@ def _km(
             points = [
                 {"time_years": e["time_years"], **published_of(outcomes[e["outcome_id"]])}
                 for e in estimates
-                if e["endpoint"] == endpoint and e["arm"] == arm and e["statistic"] == "km_probability" and e["outcome_id"]
+                if e["endpoint"] == endpoint
+                and e["arm"] == arm
+                and e["statistic"] == "km_probability"
+                and e["outcome_id"]
             ]
             risk = np.median(seen[f"risk|{endpoint}|{arm}"], axis=0)
-            free = find(endpoint).rule in ("first_activity", "first_relapse")  # type: ignore[union-attr]
+            free = find(endpoint).rule in ("first_activity", "first_relapse")
             out.append(
                 {
                     "endpoint": endpoint,
@@ -152,7 +159,7 @@ def _km(
 def _series(protocol: Protocol, study: Study | None, seen: Arrays) -> list[dict[str, Any]]:
     months = np.array(protocol.visits.months) / 12.0
     years = np.arange(int(np.ceil(months[-1]))) + 0.5
-    named = {name: (label, unit, months) for name, (_, label, unit) in SERIES.items()}
+    named: dict[str, tuple[str, str, NDArray[Any]]] = {name: (label, unit, months) for name, (_, label, unit) in SERIES.items()}
     named["relapse_rate"] = ("Relapses a patient-year, by year", "1/y", years)
     out = []
     for name, (label, unit, times) in named.items():
@@ -209,6 +216,12 @@ def _adverse(arms: list[str], seen: Arrays) -> list[dict[str, Any]]:
 
 def _disposition(arms: list[str], seen: Arrays) -> list[dict[str, Any]]:
     return [
-        {"arm": arm, "event": event.replace("_", " "), "percent_median": number(median), "lo": number(low), "hi": number(high)}
+        {
+            "arm": arm,
+            "event": event.replace("_", " "),
+            "percent_median": number(median),
+            "lo": number(low),
+            "hi": number(high),
+        }
         for event, arm, (median, low, high) in _percent(seen, "left", arms)
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import importlib.metadata
 import json
 import time
@@ -91,7 +92,9 @@ def scaled(protocol: Protocol, patients: int | None) -> Protocol:
         return protocol
     total = sum(a.n for a in protocol.arms.values())
     if patients < len(protocol.arms):
-        raise InputError(f"--patients {patients} is too few for {len(protocol.arms)} arms; give at least {len(protocol.arms)}")
+        raise InputError(
+            f"--patients {patients} is too few for {len(protocol.arms)} arms; give at least {len(protocol.arms)}"
+        )
     sizes = {k: max(1, round(patients * a.n / total)) for k, a in protocol.arms.items()}
     arms = {k: a.model_copy(update={"n": sizes[k]}) for k, a in protocol.arms.items()}
     kept = {k: max(1, round(sizes[k] * v / protocol.arms[k].n)) for k, v in protocol.analysis_set.items()}
@@ -159,9 +162,15 @@ def predict(
     for k in used:
         told("recruiting", k / len(used))
         recruits[k] = recruit(
-            kernel, d, k, care_of(protocol), protocol.population.criteria, wanted, threads=s.threads,
-            progress=lambda stage, x, k=k: told(stage, (k + x) / len(used)),
-        )  # fmt: skip
+            kernel,
+            d,
+            k,
+            care_of(protocol),
+            protocol.population.criteria,
+            wanted,
+            threads=s.threads,
+            progress=functools.partial(_recruiting, told, k, len(used)),
+        )
     clock("recruit")
     plan = _plan(s.replicates, len(d), s.chunk)
 
@@ -186,7 +195,7 @@ def predict(
     labels = [] if len(d) > 1 else ["point_parameters"]
     estimates = summarise(rows, values, published, n_draws=len(used), labels=labels)
     tables = _tables(parts, rows, values)
-    run = {
+    run: dict[str, Any] = {
         "id": run_id,
         "protocol": protocol.protocol,
         "title": protocol.title,
@@ -220,6 +229,10 @@ def predict(
     prediction = Prediction(run, estimates, page, tables)
     _write(target, prediction)
     return dataclasses.replace(prediction, run=run | {"folder": str(target)})
+
+
+def _recruiting(told: Callable[[str, float], None], draw: int, draws: int, stage: str, fraction: float) -> None:
+    told(stage, (draw + fraction) / draws)
 
 
 class _Clock:

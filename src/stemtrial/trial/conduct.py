@@ -161,7 +161,9 @@ class _Conduct:
         drawn = (self._uniform("trial.recruit") * len(recruits)).astype(np.int64)
         length, closure, year = days_of(self.protocol)
         # people enter in the order of their dates, which is the order in which blocks are filled
-        date = np.clip((recruits.screening["entry_year"][drawn] - year) * 365.25, 0, length - 1).reshape(-1, self.per_trial)
+        date = np.clip((recruits.screening["entry_year"][drawn] - year) * 365.25, 0, length - 1).reshape(
+            -1, self.per_trial
+        )
         order = np.argsort(date, axis=1, kind="stable")
         self.entry_day = np.take_along_axis(date, order, axis=1).ravel().astype(np.int64)
         drawn = np.take_along_axis(drawn.reshape(order.shape), order, axis=1).ravel()
@@ -224,7 +226,9 @@ class _Conduct:
             stop = np.inf if rule.to_month is None else round(rule.to_month * MONTH_DAYS)
             self.leaves = np.where(day < stop, np.minimum(self.leaves, day), self.leaves)
         for a, name in enumerate(self.arms):
-            self._never_treated(a, self.protocol.arms[name].n - self.protocol.analysis_set.get(name, self.protocol.arms[name].n))
+            self._never_treated(
+                a, self.protocol.arms[name].n - self.protocol.analysis_set.get(name, self.protocol.arms[name].n)
+            )
         self.end = np.minimum(self.closure, self.leaves)
         self.now = np.zeros(self.n, np.int64)
         self.active = self.end > 0
@@ -337,7 +341,13 @@ class _Conduct:
         )  # fmt: skip
         self.patients = self._patients(first)
         never = np.flatnonzero(~self.active)
-        self.book.write("disposition", never, day=self.now[never], event=np.array("dropped_out"), reason=np.array("before treatment"))
+        self.book.write(
+            "disposition",
+            never,
+            day=self.now[never],
+            event=np.array("dropped_out"),
+            reason=np.array("before treatment"),
+        )
         treated = np.flatnonzero(self.active)
         for a, name in enumerate(self.arms):
             mine = treated[self.arm[treated] == a]
@@ -387,7 +397,9 @@ class _Conduct:
             arrived = self.active[going] & ~relapse_visit
             self._see(going, observed, np.flatnonzero(relapse_visit), -1)
             reached = np.flatnonzero(arrived)
-            self._see(going, observed, reached[self.visit_day[going[reached], number] <= self.end[going[reached]]], number)
+            self._see(
+                going, observed, reached[self.visit_day[going[reached], number] <= self.end[going[reached]]], number
+            )
             rows = going[relapse_visit]
             self._switch(rows, "relapse")
             going = rows
@@ -475,7 +487,9 @@ class _Conduct:
                 continue
             result = derive(rule.when, so_far, planned_days=planned_days(self.protocol))
             if not isinstance(result, Events):
-                raise InputError(f"rules: '{rule.when}' is no event that can be waited for; use a time-to-event endpoint")
+                raise InputError(
+                    f"rules: '{rule.when}' is no event that can be waited for; use a time-to-event endpoint"
+                )
             found = result.event & self.active & ~self.crossed & (self.arm == self.arms.index(rule.arm))
             rows = np.flatnonzero(found & (self._uniform(f"trial.rule.{k}") < rule.share))
             if rule.action == "cross_over":
