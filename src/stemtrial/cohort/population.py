@@ -60,7 +60,7 @@ def people_at_onset(
     male = u[:, 0] < p[f"cohort.male.{kind}"]
     paediatric = np.zeros(len(index), bool)
     if primary:
-        onset = p["cohort.onset_primary.mean"] + p["cohort.onset_primary.sd"] * z[:, 0]
+        onset: Floats = p["cohort.onset_primary.mean"] + p["cohort.onset_primary.sd"] * z[:, 0]
     else:
         onset = p["cohort.onset_low"] + p["cohort.onset_scale"] * special.gammaincinv(p["cohort.onset_shape"], u[:, 1])
         paediatric = u[:, 2] < p["cohort.paediatric"]

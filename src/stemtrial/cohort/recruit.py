@@ -30,13 +30,21 @@ Floats = NDArray[np.float64]
 BATCH = 20_000
 MAX_POOL = 400_000
 HISTORY = frozenset(
-    "age_years female onset_age_years disease_duration_years course relapses_last_12_months "
-    "relapses_last_24_months days_since_relapse".split()
+    {
+        "age_years",
+        "female",
+        "onset_age_years",
+        "disease_duration_years",
+        "course",
+        "relapses_last_12_months",
+        "relapses_last_24_months",
+        "days_since_relapse",
+    }
 )
 """What screening knows without examining anybody."""
 NO_RELAPSE = 40_000
 RUN_IN_SEED = derive_seed(0, "run-in")
-"""The pool is one for all seeds of a trial, so that it is simulated once; the trial draws from it under its own seed."""
+"""The pool is one for all seeds, so that it is simulated once; the trial draws from it under its own seed."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +118,12 @@ def recruit(
         Criteria of the protocol.
     wanted : int
         Distinct recruits to stop at; batches of 20,000 people are finished.
-    threads, progress
-        As for :meth:`Kernel.advance`; progress gets a stage and a fraction.
+    threads : int
+        Threads of the kernel; the result does not depend on it.
+    progress : callable, optional
+        Gets a stage and a fraction.
+    max_pool : int
+        People to screen at most.
 
     Raises
     ------
@@ -259,7 +271,7 @@ def _before_entry(kernel: Kernel, care: Care, p: Mapping[str, float], target: ND
     if care.before_entry == "none":
         return Schedule.empty()
     n = len(target)
-    begun = np.maximum(0, target - int(round(p["cohort.platform_years"] * YEAR)))
+    begun = np.maximum(0, target - round(p["cohort.platform_years"] * YEAR))
     dose = np.full(n, kernel.dose("drugs.start.interferon_beta"))
     return Schedule(np.arange(n), begun, dose, np.zeros((n, 4)))
 
@@ -285,7 +297,9 @@ class _Relapses:
         self.base = np.arange(n, dtype=np.int64) * self.SPAN
 
     def _until(self, day: NDArray[Any]) -> NDArray[np.int64]:
-        return np.searchsorted(self.key, self.base + np.clip(day, -1, self.SPAN - 1), side="right")
+        return np.asarray(
+            np.searchsorted(self.key, self.base + np.clip(day, -1, self.SPAN - 1), side="right"), np.int64
+        )
 
     def last_until(self, day: NDArray[Any]) -> NDArray[np.int64]:
         """Day of the last relapse up to and with ``day``, -1 if there was none."""

@@ -1,7 +1,7 @@
 """A person with MS as equations: the immune attack, lesions, repair, smouldering loss, and what instruments could see.
 
-Science: docs/design/ms_model.md sections 3-6, as changed by docs/design/model_review.md (MS items 1, 3, 5, 6, 8). Holds no
-therapy. Exports to therapies every state below and the rates ``b_return, effector_drive, regulatory_drive,
+Science: docs/design/ms_model.md sections 3-6, as changed by docs/design/model_review.md (MS items 1, 3, 5, 6, 8).
+Holds no therapy. Exports to therapies every state below and the rates ``b_return, effector_drive, regulatory_drive,
 lesion_activity, smouldering, axonal_loss, remyelination, recovery``.
 """
 
@@ -12,14 +12,6 @@ from stemtrial.kernel import YEAR, Effect, Expr, Model, cos2pi, exp, floor, log,
 REGIONS = ("pv", "cj", "it", "sc", "on")
 """Periventricular and deep white matter, cortical/juxtacortical, infratentorial, spinal cord, optic nerve."""
 BRAIN = (0, 1, 2)
-TOPOGRAPHY = (0.50, 0.27, 0.105, 0.105, 0.02)  # share of lesions by region [recalled], ms_model 6.1
-VOLUME_ML = (60.0, 60.0, 9.0, 4.0, 0.5)  # tissue of a region for the function of D, assumed
-LESION_SCALE = (1.0, 0.8, 0.7, 0.35, 0.35)  # size of a lesion by region, assumed
-TAU_G = 32.0  # d; guttmann1995_gd_duration; fixed, since only its ratio to PT2 is identified
-TAU_A = 45.0  # d; recalled
-PT2 = 0.45  # share of new enhancing lesions counted as new T2 on yearly scans; calibrated
-REPEAT_ML = 90.0  # lesion volume at which new lesions mostly re-use old tissue
-RELAPSE_GAP_DAYS = 30.0
 
 
 def build_ms(m: Model, *, truth: bool = False) -> None:
@@ -37,6 +29,9 @@ def build_ms(m: Model, *, truth: bool = False) -> None:
     def ms(symbol: str) -> Expr:
         return p(f"ms.{symbol}")
 
+    def by_region(symbol: str) -> list[Expr]:
+        return [ms(f"{symbol}.{r}") for r in REGIONS]
+
     alpha = m.constant("alpha", "rel", "immune activity")
     smoulder = m.constant("m", "rel", "tendency to smouldering progression")
     rho = m.constant("rho", "rel", "capacity to remyelinate")
@@ -48,7 +43,7 @@ def build_ms(m: Model, *, truth: bool = False) -> None:
     season_sin = m.constant("season_sin", "1", "sine of the season on day 0")
     ascertainment = m.constant("ascertainment", "rel", "how readily relapses without a lesion are reported")
 
-    # -- states (0 at onset unless said; the cohort sets the rest) ----------------------------------------------------
+    # -- states (0 at onset unless said; the cohort sets the rest) ---------------------------------------------------
     E = m.state("E", "rel", "autoreactive effector T-cell activity", 1.0)
     R = m.state("R", "rel", "regulatory T-cell activity", 1.0)
     B = m.state("B", "rel", "memory B cells", 1.0)
@@ -76,7 +71,7 @@ def build_ms(m: Model, *, truth: bool = False) -> None:
     n_felt = m.state("n_felt", "relapses", "felt relapses so far")
     alive = m.state("alive", "1", "1 until death", 1.0)
 
-    # -- what moves with age, every 28 days -----------------------------------------------------------------------------
+    # -- what moves with age, every 28 days --------------------------------------------------------------------------
     age = age0 + m.day / YEAR
     g_age = m.slow(alpha * 2.0 / (1.0 + exp(ms("kage") * (age - 37.0))))
     rho_age = m.slow(rho * exp(-ms("krho") * (age - 35.0)))
@@ -84,7 +79,7 @@ def build_ms(m: Model, *, truth: bool = False) -> None:
     loss_share = m.slow(ms("phiX") * exp(ms("phiX_age") * (age - 35.0)) / (0.5 + 0.5 * rho))
     mortality = m.slow(ms("mortality_ratio") * ms("gompertz_a") / YEAR * exp(ms("gompertz_b") * age))
 
-    # -- periphery ------------------------------------------------------------------------------------------------------
+    # -- periphery ---------------------------------------------------------------------------------------------------
     ka = m.decay(ms("tau_a"))
     m.relax(a, to=0.0, tau=ms("tau_a"), text="fades")
     ku = m.decay(ms("tau_u"))
@@ -104,22 +99,22 @@ def build_ms(m: Model, *, truth: bool = False) -> None:
     regulation = m.rate("regulatory_drive", E * ms("q") + (1.0 - ms("q")), "rel", "drive of regulatory T cells")
     m.relax(R, to=regulation, tau=ms("tauR"), text="follow the effectors")
 
-    # -- lesions --------------------------------------------------------------------------------------------------------
+    # -- lesions -----------------------------------------------------------------------------------------------------
     activity = m.rate("lesion_activity", g_age * exp(u) * E, "rel", "arrival of lesions, relative")
-    m.relax(A, to=0.0, tau=TAU_A, text="oedema resolves")
+    m.relax(A, to=0.0, tau=ms("tauA"), text="oedema resolves")
     psi = minimum(0.9, ms("psi0") * rho_age)
 
     def lesion(e: Effect) -> None:
         z, y = e.normals()
-        region = e.choose(_cumulative(TOPOGRAPHY), e.uniform())
+        region = e.choose(by_region("topography"), e.uniform())
         counted, reported = e.half_uniforms()
         in_brain = where(region < 2.5, 1.0, 0.0)
         t2 = e.read(D[0]) + e.read(D[1]) + e.read(D[2]) + e.read(S)
-        scar = maximum(0.1, 1.0 - in_brain * t2 * (1.0 / REPEAT_ML))  # repeat lesions re-use old tissue
-        volume = ms("vmed") * e.table(LESION_SCALE, region) * exp(ms("vsig") * z) * scar
+        scar = maximum(0.1, 1.0 - in_brain * t2 * (1.0 / ms("repeat")))  # repeat lesions re-use old tissue
+        volume = ms("vmed") * e.table(by_region("lesion_scale"), region) * exp(ms("vsig") * z) * scar
         # median hit of the region, correlated with the lesion's size
         corr = ms("q_volume")
-        hit = e.table([p(f"ms.hit.{r}") for r in REGIONS], region) * sev
+        hit = e.table(by_region("hit"), region) * sev
         hit = minimum(0.6, hit * exp(ms("qsig") * (corr * z + sqrt(1.0 - corr * corr) * y)))
         block = e.read_at(Q, region)
         e.set_at(Q, region, minimum(0.95, block + hit * (1.0 - block)))
@@ -130,11 +125,11 @@ def build_ms(m: Model, *, truth: bool = False) -> None:
         counts_twice = volume * (2.0 - in_brain)  # small, dense tracts: cord and nerve
         e.add(W, ms("cW") * counts_twice)
         e.add(Nf, ms("nfles") * counts_twice)
-        e.add(n_t2, in_brain * where(counted < PT2, 1.0, 0.0))
+        e.add(n_t2, in_brain * where(counted < ms("pT2"), 1.0, 0.0))
         felt = ms("theta") * relthr < hit
         e.add(n_felt, where(felt, 1.0, 0.0))
         since = e.read(last)
-        told = (RELAPSE_GAP_DAYS < since) & felt & (reported < ms("prep"))
+        told = (ms("relapse_gap") < since) & felt & (reported < ms("prep"))
         e.add(n_rel, where(told, 1.0, 0.0))
         e.set(last, where(told, 0.0, since))
         e.log("relapse", hit, when=told)
@@ -144,11 +139,11 @@ def build_ms(m: Model, *, truth: bool = False) -> None:
     m.arrive(
         "ms.lesion", activity * (ms("lam0") / YEAR / (1.0 + cluster)), lesion, m.uniform("ms.lesions"), extra=cluster
     )
-    m.remove("ms.enhancement_ends", G, TAU_G, minor)
+    m.remove("ms.enhancement_ends", G, ms("tauG"), minor)
 
     def false_relapse(e: Effect) -> None:
         since = e.read(last)
-        told = RELAPSE_GAP_DAYS < since
+        told = ms("relapse_gap") < since
         block = e.read(Qf)
         e.set(Qf, where(told, block + ms("pseudo_hit") * (1.0 - block), block))
         e.add(n_rel, where(told, 1.0, 0.0))
@@ -161,7 +156,7 @@ def build_ms(m: Model, *, truth: bool = False) -> None:
     def death(e: Effect) -> None:
         living = e.read(alive)
         e.set(alive, 0.0)
-        e.log("death", 0.0, when=0.5 < living)
+        e.log("death", 0.0, when=living > 0.5)
 
     turn = (m.day - 30.0) / YEAR
     cos_day = cos2pi(turn - floor(turn))
@@ -172,13 +167,13 @@ def build_ms(m: Model, *, truth: bool = False) -> None:
     m.happen("ms.death", mortality, death, minor)
     m.update(last, last + m.dt, "counts days")
 
-    # -- smouldering inflammation -----------------------------------------------------------------------------------------
+    # -- smouldering inflammation ------------------------------------------------------------------------------------
     d_brain = D[0] + D[1] + D[2]
     target = (Bm * ms("omB") + (1.0 - ms("omB"))) * m_age + d_brain * ms("gL")
     smouldering = m.rate("smouldering", target, "rel", "target of smouldering inflammation")
     m.relax(M, to=smouldering, tau=ms("tauM") * YEAR, text="follows age, meningeal B cells and lesion load")
 
-    # -- damage and repair ------------------------------------------------------------------------------------------------
+    # -- damage and repair -------------------------------------------------------------------------------------------
     loss = m.rate("axonal_loss", m.graph.constant(1.0), "rel", "vulnerability of axons")
     remyelination = m.rate("remyelination", rho_age * (ms("kslow") / YEAR), "1/d", "remyelination of chronic lesions")
     recovery = m.rate("recovery", m.decay(ms("tauQ")), "1/step", "recovery from conduction block")
@@ -186,11 +181,12 @@ def build_ms(m: Model, *, truth: bool = False) -> None:
     yearly = loss * (1.0 / YEAR * m.dt)
     healed = None
     causes: list[list[Expr]] = [[], [], []]
+    volume = by_region("volume")
     for k, r in enumerate(REGIONS):
         dq = Q[k] * recovery
         m.update(Q[k], Q[k] - dq, "recovers")
         m.update(Y[k], dq * ms("phiY") + (Y[k] - Y[k] * m.decay(ms("tauY"))), "fills from Q, recovers slowly")
-        by_demyelination = minimum(1.0, D[k] * (2.0 / VOLUME_ML[k])) * ms("kDX")
+        by_demyelination = minimum(1.0, D[k] * (2.0 / volume[k])) * ms("kDX")
         by_smouldering = M * (ms("kX") * p(f"ms.wX.{r}"))
         left = 1.0 - X[k]
         m.update(
@@ -216,9 +212,9 @@ def build_ms(m: Model, *, truth: bool = False) -> None:
                 total = m.state(f"X_by_{name}", "fraction", f"axonal loss by {name}, all regions")
                 m.update(total, sum(parts[1:], parts[0]) + total, "adds up")
 
-    # -- what instruments may read ----------------------------------------------------------------------------------------
+    # -- what instruments may read -----------------------------------------------------------------------------------
     for k, r in enumerate(REGIONS):
-        kept = (1.0 - X[k]) * (1.0 - minimum(0.6, D[k] * (ms("kapD") * (1.0 / VOLUME_ML[k]))))
+        kept = (1.0 - X[k]) * (1.0 - minimum(0.6, D[k] * (ms("kapD") / volume[k])))
         kept = kept * (1.0 - minimum(0.9, Q[k])) * (1.0 - Y[k])
         kept = kept * (1.0 - minimum(0.9, Qf)) if r == "sc" else kept
         m.observe(f"f_{r}", 1.0 - kept, "fraction", f"functional deficit, {r}")
@@ -233,11 +229,3 @@ def build_ms(m: Model, *, truth: bool = False) -> None:
     m.observe("alive", alive, "1", "1 until death")
     m.observe("clones", C, "share", "autoreactive clone pool")
     m.observe("smouldering", M, "rel", "smouldering inflammation")
-
-
-def _cumulative(shares: tuple[float, ...]) -> list[float]:
-    out, total = [], 0.0
-    for s in shares:
-        total += s
-        out.append(total)
-    return out

@@ -64,7 +64,8 @@ def _load(key: str, text: str) -> Any:
             f.write(text)
         os.replace(tmp, path)
     spec = importlib.util.spec_from_file_location(f"stemtrial_kernel_{key}", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)

@@ -110,7 +110,7 @@ class Expr:
             return half * half if exponent % 2 == 0 else half * half * self
         return self.graph.node("power", self, self.graph.wrap(exponent))
 
-    # -- comparisons give conditions, usable in where() ---------------------------------------------------------------
+    # -- comparisons give conditions, usable in where() --------------------------------------------------------------
     def __lt__(self, other: Expr | Number) -> Expr:
         return self.graph.node("lt", self, self.graph.wrap(other))
 
@@ -248,12 +248,10 @@ def is_uniform(x: Expr) -> bool:
     return True
 
 
-_PURE = frozenset("add sub mul fma div neg power exp log sqrt cos2pi floor min max where lt le and product".split())
-
-
-def is_pure(op: str) -> bool:
-    """Whether an operation depends on its operands only."""
-    return op in _PURE
+_PURE = frozenset(
+    {"add", "sub", "mul", "fma", "div", "neg", "power", "exp", "log", "sqrt", "cos2pi", "floor"}
+    | {"min", "max", "where", "lt", "le", "and"}
+)
 
 
 def topological(roots: Iterable[Expr], done: set[int] | None = None, stop: str | None = None) -> Iterator[Expr]:

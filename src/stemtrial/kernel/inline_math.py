@@ -4,7 +4,7 @@ This file is pasted, as text, at the head of every generated kernel, so that the
 mathematics too. No libm call is made and every multiply-add is an explicit fma: the bits are the same on every
 vector width and do not depend on what else is compiled beside it. Errors are 1-2 ulp (``tests/unit/kernel``).
 """
-# ruff: noqa: D103, N806, E741
+# ruff: noqa: D103
 # mypy: ignore-errors
 
 import math

@@ -18,8 +18,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from stemtrial.kernel.graph import Expr, topological
 from stemtrial.errors import InputError
+from stemtrial.kernel.graph import Expr, topological
 from stemtrial.kernel.model import Effect, Log, Model, Read, Set, SetAt
 
 CONST, UNIFORM, DAILY, STEADY, LANE = range(5)
@@ -126,6 +126,7 @@ def lower(model: Model) -> Program:
                 raise InputError(f"effect '{e.name}' uses a {n.op} of the step; read states with e.read(state)")
         roots.extend(effect_nodes(e))
     roots.extend(a.shrink for a in model.arrivals if a.shrink is not None)
+    roots.extend(x for r in model.removals for x in (r.probability, r.log_stay, r.odds))
     classes = _classify(roots)
     used: dict[int, set[int]] = {UNIFORM: set(), DAILY: set(), STEADY: set()}
     for node in topological(roots, stop="slow"):

@@ -85,11 +85,16 @@ class Arrivals:
 
 @dataclass(frozen=True)
 class Removal:
-    """Binomial thinning of an integer state: each unit leaves with ``probability`` a step."""
+    """Binomial thinning of an integer state: each unit leaves with ``probability`` a step.
+
+    ``log_stay`` is log(1 - probability), ``odds`` probability/(1 - probability); all are of the uniform class.
+    """
 
     name: str
     state: str
-    probability: float
+    probability: Expr
+    log_stay: Expr
+    odds: Expr
     chance: Expr
 
 
@@ -232,12 +237,14 @@ class Effect:
             out = g.node("where", index < (k + 0.5), g.wrap(values[k]), out)
         return out
 
-    def choose(self, cumulative: Sequence[float], u: Expr) -> Expr:
-        """Index of the first cumulative share that ``u`` does not exceed."""
+    def choose(self, shares: Sequence[Expr], u: Expr) -> Expr:
+        """Index drawn with these shares (which sum to 1) by a uniform number: how many cumulative shares it exceeds."""
         g = self.model.graph
         out: Expr = g.constant(0.0)
-        for c in cumulative[:-1]:
-            out = out + g.node("where", g.constant(c) < u, g.constant(1.0), g.constant(0.0))
+        bound: Expr = g.constant(0.0)
+        for share in shares[:-1]:
+            bound = bound + share
+            out = out + g.node("where", bound < u, g.constant(1.0), g.constant(0.0))
         return out
 
     def arm(self, hazard: str) -> None:
@@ -279,7 +286,7 @@ class Model:
         self.slow_nodes: list[Expr] = []
         self.day = self.graph.node("day")
 
-    # -- declarations -------------------------------------------------------------------------------------------------
+    # -- declarations ------------------------------------------------------------------------------------------------
     @contextmanager
     def owned_by(self, owner: str) -> Iterator[None]:
         """Declare on behalf of a therapy."""
@@ -330,7 +337,7 @@ class Model:
             self.slow_nodes.append(node)
         return node
 
-    # -- motion -------------------------------------------------------------------------------------------------------
+    # -- motion ------------------------------------------------------------------------------------------------------
     def _move(self, state: Expr, kind: str, text: str, new: Expr) -> None:
         name = state.args[0]
         if self.states[name].owner != self.owner:
@@ -360,7 +367,7 @@ class Model:
         """State the next value itself, the state holding its old value on the right."""
         self._move(state, "becomes", text, new)
 
-    # -- chance -------------------------------------------------------------------------------------------------------
+    # -- chance ------------------------------------------------------------------------------------------------------
     def normal(self, stream: str) -> Expr:
         """Return one standard normal number a step, of a named stream."""
         self.streams[stream] = "normal"
@@ -387,9 +394,11 @@ class Model:
         shrink = None if extra is None else 1.0 / ln(maximum(extra, 1e-9) / (1.0 + extra))
         self.arrivals.append(Arrivals(name, per_day * self.dt, chance, self._effect(name, effect), shrink))
 
-    def remove(self, name: str, state: Expr, tau: float, chance: Expr) -> None:
+    def remove(self, name: str, state: Expr, tau: Expr, chance: Expr) -> None:
         """Each unit of an integer state leaves with probability dt/tau a step."""
-        self.removals.append(Removal(name, state.args[0], self.dt / tau, chance))
+        p = self.dt / tau
+        stay = 1.0 - p
+        self.removals.append(Removal(name, state.args[0], p, ln(stay), p / stay, chance))
 
     def happen(self, name: str, per_day: Expr, effect: Callable[[Effect], None], chance: Expr) -> None:
         """At most one event a step, of probability ``per_day * dt`` (rates must stay far below one a day)."""
@@ -414,7 +423,7 @@ class Model:
         """Declare a true value that visits read."""
         self.observables[name] = (value, unit, meaning)
 
-    # -- closing ------------------------------------------------------------------------------------------------------
+    # -- closing -----------------------------------------------------------------------------------------------------
     def finish(self) -> Model:
         """Bind the modifiers to their rates and check that the whole is well formed.
 

@@ -8,7 +8,6 @@ identifies everything that decides a bit.
 
 from __future__ import annotations
 
-import math
 from importlib.resources import files
 
 from stemtrial.kernel.lower import Program
@@ -109,17 +108,17 @@ def _rare(program: Program, names: dict[int, str]) -> list[str]:
     out = Printer(program, "lane")
     say = out.lines
     for r in m.removals:
-        p = r.probability
+        p, log_stay, odds = (out.value(x) for x in (r.probability, r.log_stay, r.odds))
         say += [
             f"g = {out.row(f'state {r.state}')}",
             f"u = {out.row(f'draw {r.chance.args[0]}')}",
-            f"if u < g * {p!r}:",
-            f"    pk = exp(g * {math.log1p(-p)!r})",
+            f"if u < g * {p}:",
+            f"    pk = exp(g * {log_stay})",
             "    s = 1.0 - pk",
             "    gone = 0.0",
             "    while u < s and gone < g:",
             "        gone += 1.0",
-            f"        pk = pk * ((g - gone + 1.0) / gone * {p / (1 - p)!r})",
+            f"        pk = pk * ((g - gone + 1.0) / gone * {odds})",
             "        s = s - pk",
             f"    {out.row(f'state {r.state}')} = g - gone",
         ]
@@ -257,7 +256,9 @@ def run(first, last, order, LO_, HI_, P, S, start, end, U, seed, dose_at, dose_s
                         dose_next[l] += 1
                     while dose_next[l] < dose_at[i + 1] and dose_step[dose_next[l]] == t:
                         d = dose_next[l]
-                        dose(dose_kind[d], X, l, U, DV, day, LO[l], HI[l], step, k0, k1, dose_amount[d], LI, LF, LN, i, t)
+                        dose(
+                            dose_kind[d], X, l, U, DV, day, LO[l], HI[l], step, k0, k1, dose_amount[d], LI, LF, LN, i, t
+                        )
                         dose_next[l] += 1
                     upcoming = end[i]
                     if visit_next[l] < visit_at[i + 1]:

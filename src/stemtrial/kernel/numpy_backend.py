@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stemtrial.kernel.graph import Expr, topological
+from stemtrial.kernel.graph import Expr
 from stemtrial.kernel.lower import STEADY, Program
 from stemtrial.kernel.model import MOST_ARRIVALS, MOST_UNITS, SLOW_DAYS, Effect, Log, Read, Set, SetAt
 from stemtrial.kernel.random import stream_id
@@ -134,7 +134,7 @@ class _Lanes:
         values = evaluate(list(self.p.steady), {}, self.leaf(step, day, inside_slow=True))
         self.steady = {n.index: v for n, v in zip(self.p.steady, values, strict=True)}
 
-    # -- effects ------------------------------------------------------------------------------------------------------
+    # -- effects -----------------------------------------------------------------------------------------------------
     def run(
         self, e: Effect, lanes: Values, step: int, day: float, shift: int = 0, amounts: Values | None = None
     ) -> None:
@@ -199,7 +199,7 @@ class _Lanes:
                     hit = np.ones(len(lanes), bool) if s.when is None else value(s.when).astype(bool)
                     self.log.append((lanes[hit], step, self.m.event_kinds[s.kind], value(s.value)[hit]))
 
-    # -- one step -----------------------------------------------------------------------------------------------------
+    # -- one step ----------------------------------------------------------------------------------------------------
     def advance(self, step: int, day: float, active: Values) -> None:
         known: dict[int, Any] = {}
         find = self.leaf(step, day)
@@ -216,12 +216,13 @@ class _Lanes:
         m, shape = self.m, self.lo.shape
         for r in m.removals:
             u, g = self.draw(r.chance.args[0], step), self.x[r.state]
-            for i in np.flatnonzero(fired & (u < g * r.probability)):
-                count, pk, gone = g[i], np.exp(g[i] * np.log1p(-r.probability)), 0.0
+            p, log_stay, odds = evaluate([r.probability, r.log_stay, r.odds], {}, self.leaf(step, day))
+            for i in np.flatnonzero(fired & (u < g * p)):
+                count, pk, gone = g[i], np.exp(g[i] * log_stay), 0.0
                 s = 1.0 - pk
                 while u[i] < s and gone < count:
                     gone += 1.0
-                    pk *= (count - gone + 1.0) / gone * (r.probability / (1 - r.probability))
+                    pk *= (count - gone + 1.0) / gone * odds
                     s -= pk
                 self.x[r.state][i] = count - gone
         for chance in dict.fromkeys(c.chance for c in m.chances):

@@ -11,7 +11,7 @@ from stemtrial.kernel.model import Effect, Log, Read, Set, SetAt
 from stemtrial.kernel.random import stream_id
 
 Scope = Literal["dense", "slow", "daily", "lane"]
-"""Which function is being printed: the vectorised step, the 28-day refresh, the scalars of a day, or one lane's code."""
+"""Which function is printed: the vectorised step, the 28-day refresh, the scalars of a day, or one lane's code."""
 _INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "lt": "<", "le": "<=", "and": "&"}
 _CALL = {
     "fma": "fma", "exp": "exp", "log": "log", "sqrt": "math.sqrt", "cos2pi": "cos2pi", "floor": "math.floor",

@@ -14,7 +14,7 @@ from stemtrial.endpoint import Counts, Events, Values, derive, find
 from stemtrial.errors import InputError
 from stemtrial.evidence import Outcome, Study
 from stemtrial.tables import Table
-from stemtrial.trial.conduct import planned_days
+from stemtrial.trial.entry import planned_days
 from stemtrial.trial.parts import CONTRASTS, EndpointUse
 from stemtrial.trial.protocol import Protocol
 

@@ -1,4 +1,4 @@
-"""Why a prediction misses, one paragraph an outcome: the reason is science, so it is data; the figures come from the run."""
+"""Why a prediction misses, one paragraph an outcome: the reason is data, the figures come from the run."""
 
 from __future__ import annotations
 

@@ -16,8 +16,8 @@ from stemtrial.trial.protocol import Protocol
 
 Arrays = dict[str, NDArray[Any]]
 DISCLAIMER = (
-    "Research software. It simulates virtual patients with models that are simpler than people; it gives no advice about "
-    "a person, and no treatment decision may rest on it."
+    "Research software. It simulates virtual patients with models that are simpler than people; it gives no advice "
+    "about a person, and no treatment decision may rest on it."
 )
 GRADES = {
     "febrile neutropenia": 3,
@@ -159,7 +159,9 @@ def _km(protocol: Protocol, study: Study | None, estimates: list[dict[str, Any]]
 def _series(protocol: Protocol, study: Study | None, seen: Arrays) -> list[dict[str, Any]]:
     months = np.array(protocol.visits.months) / 12.0
     years = np.arange(int(np.ceil(months[-1]))) + 0.5
-    named: dict[str, tuple[str, str, NDArray[Any]]] = {name: (label, unit, months) for name, (_, label, unit) in SERIES.items()}
+    named: dict[str, tuple[str, str, NDArray[Any]]] = {
+        name: (label, unit, months) for name, (_, label, unit) in SERIES.items()
+    }
     named["relapse_rate"] = ("Relapses a patient-year, by year", "1/y", years)
     out = []
     for name, (label, unit, times) in named.items():

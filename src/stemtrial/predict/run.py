@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from stemtrial.cohort.recruit import Care, Recruits, recruit, wanted_recruits
 from stemtrial.errors import InputError
-from stemtrial.evidence import Study, study
+from stemtrial.evidence import study
 from stemtrial.parameters import Draws, point_draw
 from stemtrial.predict.curves import curves
 from stemtrial.predict.estimate import Analysed, Row, estimate, rows_of
@@ -28,7 +28,8 @@ from stemtrial.predict.summary import summarise
 from stemtrial.store import ChunkStore, content_hash, digest_tables, map_chunks, write_atomic
 from stemtrial.tables import Table, concat, to_frame
 from stemtrial.therapy import compose_ms
-from stemtrial.trial.conduct import conduct, days_of, families_of
+from stemtrial.trial.conduct import conduct
+from stemtrial.trial.entry import days_of, families_of
 from stemtrial.trial.protocol import Protocol
 
 Arrays = dict[str, NDArray[Any]]
@@ -121,10 +122,15 @@ def predict(
     protocol : Protocol
         From :func:`stemtrial.trial.protocol.load_protocol`.
     settings : Settings, optional
+        Size and seed of the run.
     draws : Draws, optional
         Parameter draws; the point values when left out. Replicate k uses draw k mod n.
     folder : Path, optional
         Run folder; default ``<runs>/<protocol>-<id12>``.
+    runs : Path
+        Where run folders are made.
+    command : str
+        The command line, for the record.
     progress : callable, optional
         Called with a stage and the fraction done.
 

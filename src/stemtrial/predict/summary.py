@@ -1,4 +1,4 @@
-"""From one value a replicate to a prediction: median, intervals, Monte Carlo error, and the published value beside it."""
+"""From one value a replicate to a prediction: median, intervals, Monte Carlo error, the published value beside it."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ def summarise(
     Parameters
     ----------
     rows : list of Row
+        What is estimated.
     values : ndarray, shape (rows, replicates)
+        One value a replicate, NaN where there is none.
     study : Study or None
         The study that the protocol reproduces.
     n_draws : int

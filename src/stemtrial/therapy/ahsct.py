@@ -1,7 +1,7 @@
 """Autologous haematopoietic stem-cell transplantation: mobilise, condition, infuse; what returns, when, at what price.
 
-Science: docs/design/ms_model.md section 7.2. The immune reset acts on the autoreactive clone pool, effectors, B cells and
-smouldering inflammation; nothing here is written as an outcome.
+Science: docs/design/ms_model.md section 7.2. The immune reset acts on the autoreactive clone pool, effectors, B cells
+and smouldering inflammation; nothing here is written as an outcome.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def on_ms(m: Model) -> None:
     faster = m.decay(p("tauB")) / m.decay(m.parameter("ms.tauB")) - 1.0
     m.modify("b_return", 1.0 + transplanted * faster)
 
-    # -- harm -----------------------------------------------------------------------------------------------------------
+    # -- harm --------------------------------------------------------------------------------------------------------
     alive = m.state_node("alive")
     risk = m.state("ahsct.death_risk", "1/d", "hazard of treatment-related death")
     m.relax(risk, to=0.0, tau=p("mortality_days"), text="falls")
@@ -64,11 +64,11 @@ def on_ms(m: Model) -> None:
     def die(e: Effect) -> None:
         living = e.read(alive)
         e.set(alive, 0.0)
-        e.log("treatment_death", 0.0, when=0.5 < living)
+        e.log("treatment_death", 0.0, when=living > 0.5)
 
     def logs(kind: str) -> object:
         def effect(e: Effect) -> None:
-            e.log(kind, 0.0, when=0.5 < e.read(alive))
+            e.log(kind, 0.0, when=e.read(alive) > 0.5)
 
         return effect
 
@@ -82,7 +82,7 @@ def on_ms(m: Model) -> None:
     m.hazard("ahsct.death", risk, die)
     m.hazard("ahsct.autoimmunity", late_risk, logs("secondary_autoimmunity"))  # type: ignore[arg-type]
 
-    # -- what is given ----------------------------------------------------------------------------------------------------
+    # -- what is given -----------------------------------------------------------------------------------------------
     clones, b_cells, regulators = (m.state_node(s) for s in ("C", "B", "R"))
     smoulder, meningeal, tissue = (m.state_node(s) for s in ("M", "Bm", "W"))
 
@@ -96,7 +96,7 @@ def on_ms(m: Model) -> None:
         def effect(e: Effect) -> None:
             z, y = e.normals()
             kill = maximum(0.0, p(f"kill.{intensity}") - p("mobilisation_kill") + p("kill_sd") * z)
-            selected = 0.5 < e.amount("cd34_selected")
+            selected = e.amount("cd34_selected") > 0.5
             given_back = where(selected, p("graft_clones_selected"), p("graft_clones"))
             e.set(clones, minimum(1.0, e.read(clones) * power10(-kill) + given_back))
             e.scale(effectors, power10(-p("kill_effector")))

@@ -2,12 +2,12 @@
 
 All replicates of a chunk go together, one row a patient. Within a stretch between two scheduled visits, whoever has a
 relapse is taken back to the start of the stretch and stopped at the relapse visit, where the relapse is rated and
-therapy may change; the kernel's random numbers are keyed by day, so what was simulated before that visit stays as it was.
+therapy may change; the kernel's random numbers are keyed by day, so what was simulated before that visit stays the
+same.
 """
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,21 +19,17 @@ from stemtrial import tables
 from stemtrial.cohort.recruit import Recruits, deficits, weights
 from stemtrial.endpoint import Events, derive
 from stemtrial.errors import InputError
-from stemtrial.kernel import Kernel, Population, Schedule, derive_seed, uniforms
+from stemtrial.kernel import Kernel, Schedule, derive_seed, uniforms
 from stemtrial.observe import EdssRater, RaterState, scan
 from stemtrial.observe.parameters import EdssParameters, MriParameters, from_draw, load
 from stemtrial.tables import Table
-from stemtrial.therapy import FAMILIES, ahsct, drugs
-from stemtrial.trial.parts import MONTH_DAYS, HazardRule, WhenRule
+from stemtrial.therapy import ahsct, drugs
+from stemtrial.trial.entry import constants_at_entry, enter, planned_days
+from stemtrial.trial.parts import WhenRule
 from stemtrial.trial.protocol import Protocol
 from stemtrial.trial.regimen import Choice, Treatment
 
 Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
-RELAPSE_VISIT_DAYS = 7
-"""A relapse visit takes place this long after onset (assumed; trials ask for 5 to 7 days)."""
-MOBILISATION_DAYS = 21
-"""Mobilisation precedes the graft by this long (assumed; burt2019_mist gives about three weeks)."""
 ADVERSE = {
     "febrile_neutropenia": ("febrile neutropenia", 3, 1),
     "serious_infection": ("serious infection", 3, 1),
@@ -42,53 +38,6 @@ ADVERSE = {
 }
 """Event of the kernel -> term, grade, serious."""
 SCREENED = ("age_years", "disease_duration_years", "relapses_last_12_months")
-
-
-def families_of(protocol: Protocol) -> tuple[str, ...]:
-    """Therapy families that any arm, switch or crossover may give, and those of care before entry."""
-    found = {"steroids", "drugs"}
-    for name in therapies_of(protocol):
-        if name == "ahsct":
-            found.add("ahsct")
-        elif name in drugs.DRUGS:
-            found.add("drugs")
-        elif name != "methylprednisolone":
-            valid = ", ".join(("ahsct", *drugs.DRUGS))
-            raise InputError(f"therapy '{name}' is in the catalogue, but has no model yet; valid: {valid}")
-    return tuple(sorted(found & set(FAMILIES)))
-
-
-def therapies_of(protocol: Protocol) -> tuple[str, ...]:
-    """Names of all therapies that a protocol may give."""
-    names: list[str] = []
-    for arm in protocol.arms.values():
-        for entry in arm.regimen:
-            if isinstance(entry, Choice):
-                names += [*entry.of, *([] if entry.switch_to == "remaining" else [entry.switch_to])]
-            else:
-                names.append(entry.therapy)
-    names += [r.to for r in protocol.rules if isinstance(r, WhenRule) and r.action == "switch" and r.to]
-    return tuple(dict.fromkeys(names))
-
-
-def days_of(protocol: Protocol) -> tuple[int, int, int]:
-    """Length of accrual, day of closure (both from the start of accrual), and the year in which accrual starts."""
-
-    def first(month: str) -> datetime.date:
-        return datetime.date(int(month[:4]), int(month[5:]), 1)
-
-    def after(month: str) -> datetime.date:
-        d = first(month)
-        return datetime.date(d.year + d.month // 12, d.month % 12 + 1, 1)
-
-    start = first(protocol.accrual.start)
-    length = (after(protocol.accrual.end) - start).days
-    return length, (after(protocol.accrual.closure) - start).days - 1, start.year
-
-
-def planned_days(protocol: Protocol) -> Ints:
-    """Nominal day of each scheduled visit."""
-    return np.array([round(m * MONTH_DAYS) for m in protocol.visits.months], np.int64)
 
 
 @dataclass
@@ -131,119 +80,46 @@ class Trial:
 
 
 class _Conduct:
+    """State of the trials of one chunk while they run."""
+
     def __init__(
-        self, protocol: Protocol, recruits: Recruits, kernel: Kernel, parameters: Mapping[str, float], seed: int,
-        replicates: NDArray[np.int64], threads: int,
-    ) -> None:  # fmt: skip
+        self,
+        protocol: Protocol,
+        recruits: Recruits,
+        kernel: Kernel,
+        parameters: Mapping[str, float],
+        seed: int,
+        replicates: Ints,
+        threads: int,
+    ) -> None:
         self.protocol, self.kernel, self.p, self.threads = protocol, kernel, parameters, threads
-        self.seed = derive_seed(seed, "trial")
+        self.seed, self.replicates = derive_seed(seed, "trial"), replicates
         self.arms = tuple(protocol.arms)
-        self.per_trial = sum(a.n for a in protocol.arms.values())
-        self.replicates = replicates
-        self.n = len(replicates) * self.per_trial
-        row = np.arange(self.n, dtype=np.int64)
-        self.replicate = replicates[row // self.per_trial].astype(np.uint64)
-        self.place = (row % self.per_trial).astype(np.uint64)
-        self.identity = (self.replicate << np.uint64(32)) | self.place
-        self.book = _Book()
-        self.failed: set[int] = set()
-        self.overflow = 0
-        self._enter(recruits)
-        self._plan()
-
-    # -- entry --------------------------------------------------------------------------------------------------------
-    def _uniform(self, stream: str, rows: Any = slice(None), day: Any = 0, n: int = 1) -> NDArray[np.float64]:
-        u = uniforms(self.seed, self.identity[rows], day, stream, n)
-        return u[..., 0] if n == 1 else u
-
-    def _enter(self, recruits: Recruits) -> None:
-        k, n = self.kernel, self.n
-        drawn = (self._uniform("trial.recruit") * len(recruits)).astype(np.int64)
-        length, closure, year = days_of(self.protocol)
-        # people enter in the order of their dates, which is the order in which blocks are filled
-        date = np.clip((recruits.screening["entry_year"][drawn] - year) * 365.25, 0, length - 1).reshape(
-            -1, self.per_trial
-        )
-        order = np.argsort(date, axis=1, kind="stable")
-        self.entry_day = np.take_along_axis(date, order, axis=1).ravel().astype(np.int64)
-        drawn = np.take_along_axis(drawn.reshape(order.shape), order, axis=1).ravel()
-        self.arm = self._randomise()
-        self.recruit = recruits.index[drawn]
-        self.constants = {c: v[drawn] for c, v in recruits.constants.items()}
-        open_transplant = self.protocol.blinding.patient == "open" and "ahsct" in therapies_of(self.protocol)
-        kind = "open_label_transplant" if open_transplant else "blind"
-        self.constants["ascertainment"] = np.full(n, self.p[f"cohort.ascertainment.{kind}"])
-        state = {s: recruits.state[s][drawn] for s in k.states}
-        self.people = k.population(self.replicate, self.place, self.constants, state)
-        self.screening = {c: v[drawn] for c, v in recruits.screening.items()}
-        known = from_draw(self.p)
-        self.rater = EdssRater(self.seed, parameters=load(EdssParameters, known))
-        self.mri = load(MriParameters, known)
-        self.rating = RaterState(recruits.rater_h[drawn].copy(), np.zeros(n, np.int64))
-        self.year = year + self.entry_day / 365.25
-        last = self.protocol.follow_up_days + self.protocol.visits.window_days
-        self.closure = np.minimum(last, closure - self.entry_day).astype(np.int64)
-
-    def _randomise(self) -> NDArray[np.int64]:
-        """Permuted blocks, the last one filled up so that every arm gets its n."""
-        sizes = [self.protocol.arms[a].n for a in self.arms]
-        if self.protocol.randomisation is None:
-            return np.zeros(self.n, np.int64)
-        ratio = self.protocol.randomisation.ratio
-        pattern = np.repeat(np.arange(len(self.arms)), [ratio[a] for a in self.arms])
-        left, labels, bounds = np.array(sizes), [], [0]
-        blocks = self.protocol.randomisation.block_sizes
-        for b in range(self.per_trial):
-            size = blocks[b % len(blocks)]
-            want = np.bincount(np.tile(pattern, size // len(pattern)), minlength=len(self.arms))
-            got = np.minimum(want, left)
-            labels.append(np.repeat(np.arange(len(self.arms)), got))
-            left = left - got
-            bounds.append(bounds[-1] + int(got.sum()))
-            if bounds[-1] == self.per_trial:
-                break
-        base = np.concatenate(labels)
-        block = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
-        u = self._uniform("trial.randomisation").reshape(-1, self.per_trial)
-        place = np.argsort(block + u, axis=1, kind="stable")  # a permutation within each block
-        out = np.empty(u.shape, np.int64)
-        np.put_along_axis(out, place, np.broadcast_to(base, u.shape), axis=1)
-        return out.ravel()
-
-    def _plan(self) -> None:
-        """Days that are known at entry: visits, drop-out, the end."""
-        v = self.protocol.visits
-        nominal = planned_days(self.protocol)
-        jitter = np.zeros((self.n, len(nominal)), np.int64)
-        for k in range(1, len(nominal)):
-            jitter[:, k] = np.floor((2 * self._uniform("trial.window", day=k) - 1) * (v.window_days + 0.5))
-        self.visit_day = nominal + np.clip(jitter, -v.window_days, v.window_days)
-        self.leaves = np.full(self.n, np.iinfo(np.int64).max // 2)
-        for k, rule in enumerate(r for r in self.protocol.rules if isinstance(r, HazardRule)):
-            start = round(rule.from_month * MONTH_DAYS)
-            wait = -np.log(self._uniform("trial.drop_out", day=k)) / max(rule.per_year, 1e-12) * 365.25
-            day = np.minimum(start + wait, 1e9).astype(np.int64)
-            stop = np.inf if rule.to_month is None else round(rule.to_month * MONTH_DAYS)
-            self.leaves = np.where(day < stop, np.minimum(self.leaves, day), self.leaves)
-        for a, name in enumerate(self.arms):
-            self._never_treated(
-                a, self.protocol.arms[name].n - self.protocol.analysis_set.get(name, self.protocol.arms[name].n)
-            )
-        self.end = np.minimum(self.closure, self.leaves)
+        self.who = enter(protocol, recruits, self.seed, replicates)
+        self.identity, self.arm = self.who.identity, self.who.arm
+        self.n = len(self.arm)
+        self.constants = constants_at_entry(protocol, recruits, self.who, parameters)
+        state = {s: recruits.state[s][self.who.drawn] for s in kernel.states}
+        self.people = kernel.population(self.who.replicate, self.who.place, self.constants, state)
+        self.screening = {c: v[self.who.drawn] for c, v in recruits.screening.items()}
+        self.recruit = recruits.index[self.who.drawn]
+        known = from_draw(parameters)
+        self.rater, self.mri = EdssRater(self.seed, parameters=load(EdssParameters, known)), load(MriParameters, known)
+        self.rating = RaterState(recruits.rater_h[self.who.drawn].copy(), np.zeros(self.n, np.int64))
+        self.end = np.minimum(self.who.closure, self.who.leaves)
         self.now = np.zeros(self.n, np.int64)
         self.active = self.end > 0
         self.crossed = np.zeros(self.n, bool)
         self.taken = np.zeros((self.n, len(drugs.DRUGS)), bool)
         self.schedule: list[Schedule] = []
+        self.book = _Book()
+        self.failed: set[int] = set()
+        self.overflow = 0
 
-    def _never_treated(self, arm: int, n: int) -> None:
-        """``n`` patients of an arm in each replicate leave on day 0: randomised, not analysed."""
-        if n <= 0:
-            return
-        u = np.where(self.arm == arm, self._uniform("trial.withdrawal"), 2.0).reshape(-1, self.per_trial)
-        self.leaves[np.flatnonzero((np.argsort(np.argsort(u, axis=1), axis=1) < n).ravel())] = 0
+    def _uniform(self, stream: str, rows: Any = slice(None), day: Any = 0) -> NDArray[np.float64]:
+        return uniforms(self.seed, self.identity[rows], day, stream)[..., 0]
 
-    # -- therapy ------------------------------------------------------------------------------------------------------
+    # -- therapy -----------------------------------------------------------------------------------------------------
     def _give(self, rows: Ints, day: NDArray[Any], dose: str, amounts: NDArray[np.float64] | None = None) -> None:
         if len(rows):
             given = np.zeros((len(rows), 4)) if amounts is None else amounts
@@ -271,7 +147,7 @@ class _Conduct:
                 self._give(rows, day - entry.day + int(stop), "drugs.stop")
         elif name == "ahsct":
             set_ = entry.settings
-            before = np.maximum(day - MOBILISATION_DAYS, day - entry.day)
+            before = np.maximum(day - int(self.p["trial.mobilisation_days"]), day - entry.day)
             harvested = self._uniform("ahsct.harvest", rows) >= self.p["ahsct.mobilisation_failure"]
             if set_["mobilisation"] == "cyclophosphamide-gcsf":
                 self._give(rows, before, "ahsct.mobilise")
@@ -280,7 +156,7 @@ class _Conduct:
                 [
                     np.full(len(rows), float(set_["cells_1e6_per_kg"])),
                     self.baseline[rows],
-                    self.year[rows],
+                    self.who.year[rows],
                     np.full(len(rows), float(set_["cd34_selected"] == "yes")),
                 ]
             )
@@ -302,7 +178,7 @@ class _Conduct:
             mine = chosen == k
             self._start(Treatment(therapy=name, day=0), rows[mine], day[mine], reason) if mine.any() else None
 
-    # -- moving on ----------------------------------------------------------------------------------------------------
+    # -- moving on ---------------------------------------------------------------------------------------------------
     def _advance(self, rows: Ints, until: Ints) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
         """Advance some patients; their state changes. Returns observables at ``until`` and events, by position."""
         people = self.people.take(rows)
@@ -352,7 +228,7 @@ class _Conduct:
         for a, name in enumerate(self.arms):
             mine = treated[self.arm[treated] == a]
             self._start_regimen(name, mine, np.zeros(len(mine), np.int64), "randomised")
-        for number in range(1, self.visit_day.shape[1]):
+        for number in range(1, self.who.visit_day.shape[1]):
             self._to_visit(number)
         left = self.active  # whoever is still followed completes at the last visit
         self.book.write("disposition", row=np.flatnonzero(left), day=self.now[left], event=np.array("completed"))
@@ -361,12 +237,12 @@ class _Conduct:
     def _patients(self, first: dict[str, NDArray[Any]]) -> Table:
         return tables.make(
             "patients",
-            replicate=self.replicate,
-            patient=self.place,
+            replicate=self.who.replicate,
+            patient=self.who.place,
             arm=np.array(self.arms)[self.arm],
             recruit=self.recruit,
-            entry_day=self.entry_day,
-            closure_day=np.maximum(self.closure, 0),
+            entry_day=self.who.entry_day,
+            closure_day=self.who.closure,
             female=self.constants["female"],
             edss=self.baseline,
             gd_lesions=first["gd_lesions"],
@@ -377,7 +253,7 @@ class _Conduct:
     def _to_visit(self, number: int) -> None:
         """Take everybody to the scheduled visit, stopping at relapse visits on the way."""
         going = np.flatnonzero(self.active)
-        target = np.minimum(self.visit_day[:, number], self.end)
+        target = np.minimum(self.who.visit_day[:, number], self.end)
         while len(going):
             backup = self.people.state[:, going].copy()
             observed, events = self._advance(going, target[going])
@@ -398,7 +274,7 @@ class _Conduct:
             self._see(going, observed, np.flatnonzero(relapse_visit), -1)
             reached = np.flatnonzero(arrived)
             self._see(
-                going, observed, reached[self.visit_day[going[reached], number] <= self.end[going[reached]]], number
+                going, observed, reached[self.who.visit_day[going[reached], number] <= self.end[going[reached]]], number
             )
             rows = going[relapse_visit]
             self._switch(rows, "relapse")
@@ -409,7 +285,10 @@ class _Conduct:
     def _relapse_visits(self, going: Ints, events: dict[str, NDArray[Any]], stop: Ints) -> Ints:
         """Day at which each patient stops: the visit for the first relapse of the stretch, else the target."""
         is_relapse = events["kind"] == self.kernel.event("relapse")
-        patient, day = events["patient"][is_relapse], events["day"][is_relapse] + RELAPSE_VISIT_DAYS
+        patient, day = (
+            events["patient"][is_relapse],
+            events["day"][is_relapse] + int(self.p["trial.relapse_visit_days"]),
+        )
         first = np.full(len(going), np.iinfo(np.int64).max)
         np.minimum.at(first, patient, day)
         return np.where(first < stop, first, stop)
@@ -458,12 +337,12 @@ class _Conduct:
     def _leave(self) -> None:
         """Whoever has reached the end of his own follow-up leaves."""
         gone = np.flatnonzero(self.active & (self.now >= self.end))
-        dropped = self.leaves[gone] <= self.closure[gone]
+        dropped = self.who.leaves[gone] <= self.who.closure[gone]
         self.book.write("disposition", row=gone[dropped], day=self.now[gone[dropped]], event=np.array("dropped_out"))
         self.book.write("disposition", row=gone[~dropped], day=self.now[gone[~dropped]], event=np.array("completed"))
         self.active[gone] = False
 
-    # -- decisions ----------------------------------------------------------------------------------------------------
+    # -- decisions ---------------------------------------------------------------------------------------------------
     def _switch(self, rows: Ints, event: str) -> None:
         """Switch drugs of those whose regimen says so."""
         for a, name in enumerate(self.arms):
@@ -502,12 +381,12 @@ class _Conduct:
             elif rule.action == "switch":
                 self._start(Treatment(therapy=str(rule.to), day=0), rows, self.now[rows], "switch")
             else:
-                self.end[rows] = self.leaves[rows] = self.now[rows]
+                self.end[rows] = self.who.leaves[rows] = self.now[rows]
                 self._leave()
 
     def _tables(self) -> dict[str, Table]:
         names = ("visits", "relapses", "mri", "exposure", "adverse_events", "disposition")
-        out = {n: self.book.table(n, self.per_trial, self.replicates) for n in names}
+        out = {n: self.book.table(n, self.n // len(self.replicates), self.replicates) for n in names}
         return {"patients": self.patients, **out}
 
 
@@ -541,6 +420,3 @@ def conduct(
     """
     which = np.asarray(replicates, np.int64)
     return _Conduct(protocol, recruits, kernel, parameters, seed, which, threads).run()
-
-
-__all__ = ["Population", "Trial", "conduct", "families_of", "therapies_of"]

@@ -1,0 +1,197 @@
+"""Who enters a trial, in which arm, and what is known of their follow-up on that day."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemtrial.cohort.recruit import Recruits
+from stemtrial.errors import InputError
+from stemtrial.kernel import uniforms
+from stemtrial.therapy import FAMILIES, drugs
+from stemtrial.trial.parts import MONTH_DAYS, HazardRule, WhenRule
+from stemtrial.trial.protocol import Protocol
+from stemtrial.trial.regimen import Choice
+
+Ints = NDArray[np.int64]
+NEVER = 1 << 40
+
+
+def therapies_of(protocol: Protocol) -> tuple[str, ...]:
+    """Names of all therapies that a protocol may give."""
+    names: list[str] = []
+    for arm in protocol.arms.values():
+        for entry in arm.regimen:
+            if isinstance(entry, Choice):
+                names += [*entry.of, *([] if entry.switch_to == "remaining" else [entry.switch_to])]
+            else:
+                names.append(entry.therapy)
+    names += [r.to for r in protocol.rules if isinstance(r, WhenRule) and r.action == "switch" and r.to]
+    return tuple(dict.fromkeys(names))
+
+
+def families_of(protocol: Protocol) -> tuple[str, ...]:
+    """Therapy families that any arm, switch or crossover may give, and those of care before entry.
+
+    Raises
+    ------
+    InputError
+        If a therapy of the catalogue has no model yet.
+    """
+    found = {"steroids", "drugs"}
+    for name in therapies_of(protocol):
+        if name == "ahsct":
+            found.add("ahsct")
+        elif name not in (*drugs.DRUGS, "methylprednisolone"):
+            valid = ", ".join(("ahsct", *drugs.DRUGS))
+            raise InputError(f"therapy '{name}' is in the catalogue, but has no model yet; valid: {valid}")
+    return tuple(sorted(found & set(FAMILIES)))
+
+
+def days_of(protocol: Protocol) -> tuple[int, int, int]:
+    """Length of accrual, day of closure (both from the start of accrual), and the year in which accrual starts."""
+
+    def first(month: str) -> datetime.date:
+        return datetime.date(int(month[:4]), int(month[5:]), 1)
+
+    def after(month: str) -> datetime.date:
+        d = first(month)
+        return datetime.date(d.year + d.month // 12, d.month % 12 + 1, 1)
+
+    start = first(protocol.accrual.start)
+    length = (after(protocol.accrual.end) - start).days
+    return length, (after(protocol.accrual.closure) - start).days - 1, start.year
+
+
+def planned_days(protocol: Protocol) -> Ints:
+    """Nominal day of each scheduled visit."""
+    return np.array([round(m * MONTH_DAYS) for m in protocol.visits.months], np.int64)
+
+
+@dataclass(frozen=True)
+class Entrants:
+    """One row a patient, replicates after each other, patients of a replicate in the order of entry.
+
+    Attributes
+    ----------
+    replicate, place : ndarray of uint64
+        Which repetition, and the number within it; together the identity of the patient's random numbers.
+    arm : ndarray of int64
+        Position of the randomised arm in the protocol.
+    drawn : ndarray of int64
+        Which recruit.
+    entry_day : ndarray of int64
+        Days from the start of accrual.
+    year : ndarray of float
+        Calendar year of entry.
+    visit_day : ndarray of int64, shape (patients, visits)
+        Day of each scheduled visit, window included.
+    closure, leaves : ndarray of int64
+        Last day that the protocol allows; day of drop-out (``NEVER`` for most, 0 for who is randomised, not analysed).
+    """
+
+    replicate: NDArray[np.uint64]
+    place: NDArray[np.uint64]
+    arm: Ints
+    drawn: Ints
+    entry_day: Ints
+    year: NDArray[np.float64]
+    visit_day: Ints
+    closure: Ints
+    leaves: Ints
+
+    @property
+    def identity(self) -> NDArray[np.uint64]:
+        """``replicate * 2**32 + place``."""
+        return np.asarray((self.replicate << np.uint64(32)) | self.place)
+
+
+def enter(protocol: Protocol, recruits: Recruits, seed: int, replicates: Ints) -> Entrants:
+    """Draw the patients of some replicates, randomise them, and plan their follow-up.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        What is to be done.
+    recruits : Recruits
+        Drawn from with replacement.
+    seed : int
+        Key of the trial's random numbers.
+    replicates : ndarray of int64
+        Which replicates.
+    """
+    size = sum(a.n for a in protocol.arms.values())
+    row = np.arange(len(replicates) * size)
+    replicate, place = replicates[row // size].astype(np.uint64), (row % size).astype(np.uint64)
+    identity = np.asarray((replicate << np.uint64(32)) | place)
+
+    def uniform(stream: str, day: int = 0) -> NDArray[np.float64]:
+        return uniforms(seed, identity, day, stream)[:, 0]
+
+    length, closure, year = days_of(protocol)
+    drawn = (uniform("trial.recruit") * len(recruits)).astype(np.int64).reshape(-1, size)
+    date = np.clip((recruits.screening["entry_year"][drawn] - year) * 365.25, 0, length - 1)
+    order = np.argsort(date, axis=1, kind="stable")  # people enter by date, which is how blocks are filled
+    entry_day = np.take_along_axis(date, order, axis=1).ravel().astype(np.int64)
+    drawn = np.take_along_axis(drawn, order, axis=1)
+    arm = _randomise(protocol, uniform("trial.randomisation").reshape(-1, size))
+
+    window = protocol.visits.window_days
+    visit_day: Ints = np.tile(planned_days(protocol), (len(row), 1)).astype(np.int64)
+    for k in range(1, visit_day.shape[1]):
+        shift = np.floor((2 * uniform("trial.window", k) - 1) * (window + 0.5) + 0.5)
+        visit_day[:, k] += np.clip(shift, -window, window).astype(np.int64)
+
+    leaves = np.full(len(row), NEVER)
+    for k, rule in enumerate(r for r in protocol.rules if isinstance(r, HazardRule)):
+        wait = -np.log(uniform("trial.drop_out", k)) / max(rule.per_year, 1e-12) * 365.25
+        day = np.minimum(round(rule.from_month * MONTH_DAYS) + wait, NEVER).astype(np.int64)
+        stop = NEVER if rule.to_month is None else round(rule.to_month * MONTH_DAYS)
+        leaves = np.where(day < stop, np.minimum(leaves, np.maximum(day, 1)), leaves)
+    lottery = uniform("trial.withdrawal")
+    for a, name in enumerate(protocol.arms):
+        surplus = protocol.arms[name].n - protocol.analysis_set.get(name, protocol.arms[name].n)
+        rank = np.argsort(np.argsort(np.where(arm == a, lottery, 2.0).reshape(-1, size), axis=1), axis=1).ravel()
+        leaves[rank < surplus] = 0
+    last = protocol.follow_up_days + window
+    return Entrants(
+        replicate, place, arm, drawn.ravel(), entry_day, year + entry_day / 365.25, visit_day,
+        np.maximum(np.minimum(last, closure - entry_day), 0), leaves,
+    )  # fmt: skip
+
+
+def _randomise(protocol: Protocol, u: NDArray[np.float64]) -> Ints:
+    """Permuted blocks, the last ones filled so that every arm gets exactly its n."""
+    sizes = np.array([a.n for a in protocol.arms.values()])
+    if protocol.randomisation is None:
+        return np.zeros(u.size, np.int64)
+    ratio, blocks = protocol.randomisation.ratio, protocol.randomisation.block_sizes
+    pattern = np.repeat(np.arange(len(sizes)), [ratio[a] for a in protocol.arms])
+    left = sizes.copy()
+    labels: list[NDArray[Any]] = []
+    while left.sum():
+        length = blocks[len(labels) % len(blocks)]
+        want = np.bincount(np.tile(pattern, length // len(pattern)), minlength=len(sizes))
+        got = np.minimum(want, left)
+        labels.append(np.repeat(np.arange(len(sizes)), got))
+        left = left - got
+    block = np.repeat(np.arange(len(labels)), [len(b) for b in labels])
+    place = np.argsort(block + u, axis=1, kind="stable")  # a permutation within each block
+    out = np.empty(u.shape, np.int64)
+    np.put_along_axis(out, place, np.broadcast_to(np.concatenate(labels), u.shape), axis=1)
+    return out.ravel()
+
+
+def constants_at_entry(
+    protocol: Protocol, recruits: Recruits, entrants: Entrants, parameters: Mapping[str, float]
+) -> dict[str, NDArray[np.float64]]:
+    """Constants of the patients; how readily relapses without a lesion are reported is a property of the trial."""
+    open_transplant = protocol.blinding.patient == "open" and "ahsct" in therapies_of(protocol)
+    kind = "open_label_transplant" if open_transplant else "blind"
+    told = np.full(len(entrants.drawn), parameters[f"cohort.ascertainment.{kind}"])
+    return {c: v[entrants.drawn] for c, v in recruits.constants.items()} | {"ascertainment": told}
