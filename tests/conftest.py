@@ -1,0 +1,93 @@
+"""What the tests of every room share: a cache of compiled kernels, the composed MS patient, people to run it on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("here")
+FAMILIES = ("ahsct", "drugs", "steroids")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the session its own cache, unless $STEMTRIAL_CACHE names one.
+
+    Recruits are computed afresh in every session, since their key does not cover the source of the cohort; compiled
+    kernels are kept between sessions, since theirs is the hash of the whole source.
+    """
+    if os.environ.get("STEMTRIAL_CACHE"):
+        return
+    root = Path(tempfile.mkdtemp(prefix="stemtrial-tests-"))
+    (root / "kernels").symlink_to(config.cache.mkdir("kernels"), target_is_directory=True)
+    os.environ["STEMTRIAL_CACHE"] = str(root)
+    config.add_cleanup(lambda: shutil.rmtree(root, ignore_errors=True))
+
+
+@pytest.fixture(scope="session")
+def everything() -> Any:
+    """The MS patient with all families, as MIST composes it."""
+    from stemtrial.therapy import compose_ms
+
+    return compose_ms(FAMILIES)
+
+
+@pytest.fixture(scope="session")
+def point() -> dict[str, float]:
+    """Point values of all parameters."""
+    from stemtrial.parameters import point_draw
+
+    return point_draw()[0]
+
+
+@pytest.fixture(scope="session")
+def people(point: dict[str, float]) -> Callable[..., Any]:
+    """Function (kernel, n, ...) -> Population of different people at onset."""
+    from stemtrial.cohort.population import people_at_onset
+
+    def make(kernel: Any, n: int, *, replicate: int = 0, first: int = 0, p: Any = None, **state: Any) -> Any:
+        index = np.arange(first, first + n, dtype=np.uint64)
+        year, duration = np.full(n, 2008.0), np.full(n, 5.0)
+        constants, start = people_at_onset(7, index, p or point, entry_year=year, duration_years=duration)
+        return kernel.population(replicate, index, constants, start | state)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def mist() -> Any:
+    """MIST with 40 patients."""
+    from stemtrial.predict.run import scaled
+    from stemtrial.trial.protocol import load_protocol
+
+    return scaled(load_protocol("mist"), 40)
+
+
+@pytest.fixture(scope="session")
+def recruits(mist: Any, everything: Any) -> Any:
+    """People who may enter MIST."""
+    from stemtrial.cohort.recruit import recruit
+    from stemtrial.parameters import point_draw
+    from stemtrial.predict.run import care_of
+
+    return recruit(everything, point_draw(), 0, care_of(mist), mist.population.criteria, 400, threads=2)
+
+
+@pytest.fixture
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A cache that holds no results, only the compiled kernels of the session."""
+    kernels = Path(os.environ["STEMTRIAL_CACHE"]) / "kernels"
+    kernels.mkdir(parents=True, exist_ok=True)
+    root = tmp_path / "cache"
+    root.mkdir()
+    (root / "kernels").symlink_to(kernels.resolve(), target_is_directory=True)
+    monkeypatch.setenv("STEMTRIAL_CACHE", str(root))
+    yield root
