@@ -237,7 +237,7 @@ class Effect:
             out = g.node("where", index < (k + 0.5), g.wrap(values[k]), out)
         return out
 
-    def choose(self, shares: Sequence[Expr], u: Expr) -> Expr:
+    def choose(self, shares: Sequence[Expr | Number], u: Expr) -> Expr:
         """Index drawn with these shares (which sum to 1) by a uniform number: how many cumulative shares it exceeds."""
         g = self.model.graph
         out: Expr = g.constant(0.0)
@@ -394,9 +394,9 @@ class Model:
         shrink = None if extra is None else 1.0 / ln(maximum(extra, 1e-9) / (1.0 + extra))
         self.arrivals.append(Arrivals(name, per_day * self.dt, chance, self._effect(name, effect), shrink))
 
-    def remove(self, name: str, state: Expr, tau: Expr, chance: Expr) -> None:
+    def remove(self, name: str, state: Expr, tau: Expr | Number, chance: Expr) -> None:
         """Each unit of an integer state leaves with probability dt/tau a step."""
-        p = self.dt / tau
+        p = self.dt / self.graph.wrap(tau)
         stay = 1.0 - p
         self.removals.append(Removal(name, state.args[0], p, ln(stay), p / stay, chance))
 

@@ -1,0 +1,101 @@
+"""What a valid protocol asks for that cannot be computed, so that it is refused where it stands and not midway."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stemtrial.cohort.recruit import EXAMINED, HISTORY
+from stemtrial.endpoint import definitions, find
+from stemtrial.errors import InputError, did_you_mean
+from stemtrial.evidence import study
+from stemtrial.therapy import catalogue, drugs
+from stemtrial.trial.parts import WhenRule
+from stemtrial.trial.protocol import Protocol
+from stemtrial.trial.regimen import Choice
+
+Loc = tuple[str | int, ...]
+
+ESTIMATORS = {
+    "time_to_event": ("cox", "kaplan_meier", "logrank", "median_time", "proportion"),
+    "status": ("proportion",),
+    "value": ("mean", "mean_difference"),
+    "change": ("mean", "mean_difference"),
+    "count": ("mean", "negative_binomial", "rate"),
+    "rate": ("negative_binomial", "rate"),
+}
+"""Estimators that fit each kind of endpoint; another would give a number under a wrong name."""
+
+
+def obstacles(protocol: Protocol) -> Iterator[tuple[Loc, str]]:
+    """Yield what stands in the way of running a protocol, as (path in its file, rule and fix).
+
+    Parameters
+    ----------
+    protocol : Protocol
+        Valid as a file.
+    """
+    if protocol.population.course != "rrms":
+        yield ("population", "course"), f"'{protocol.population.course}' cannot be recruited yet; use rrms"
+    for i, rule in enumerate(protocol.population.criteria.rules):
+        unknown = sorted(rule.variables - HISTORY - EXAMINED)
+        if unknown:
+            valid = did_you_mean(unknown[0], HISTORY | EXAMINED)
+            yield ("population", "eligibility", i), f"screening does not measure '{unknown[0]}' yet{valid}"
+    for arm, a in protocol.arms.items():
+        for i, entry in enumerate(a.regimen):
+            loc: Loc = ("arms", arm, "regimen", i)
+            if not isinstance(entry, Choice):
+                yield from _unmodelled(entry.therapy, (*loc, "therapy"), whole=True)
+                continue
+            for name in entry.of:
+                yield from _unmodelled(name, (*loc, "of", name))
+            if entry.switch_on not in (None, "relapse"):
+                yield (*loc, "switch_on"), f"a switch on '{entry.switch_on}' is not computed yet; use relapse"
+            if entry.switch_to != "remaining":
+                yield from _unmodelled(entry.switch_to, (*loc, "switch_to"))
+    for i, when in enumerate(protocol.rules):
+        if isinstance(when, WhenRule):
+            yield from _rule(when, ("rules", i))
+    published = {o.outcome_id for o in study(protocol.reproduces).outcomes} if protocol.reproduces else set()
+    for below, use in protocol.endpoints.located():
+        fits = ESTIMATORS[find(use.id).kind]
+        if use.estimator not in fits:
+            kind = find(use.id).kind.replace("_", " ")
+            what = f"'{use.estimator}' does not fit '{use.id}', which is a {kind}; use {' or '.join(fits)}"
+            yield ("endpoints", *below, "estimator"), what
+        for i, outcome in enumerate(use.predicts):
+            if outcome not in published:
+                what = f"the study has no outcome '{outcome}'{did_you_mean(outcome, published)}"
+                yield ("endpoints", *below, "predicts", i), what
+
+
+def refuse(protocol: Protocol) -> None:
+    """Raise the first obstacle.
+
+    Raises
+    ------
+    InputError
+        With the path in the protocol, the rule and the fix.
+    """
+    for loc, message in obstacles(protocol):
+        raise InputError(f"{'.'.join(map(str, loc))}: {message}")
+
+
+def _unmodelled(name: str, loc: Loc, whole: bool = False) -> Iterator[tuple[Loc, str]]:
+    valid = (*(["ahsct"] if whole else []), *drugs.DRUGS)
+    if name in valid:
+        return
+    if catalogue()[name].family == "steroid":
+        yield loc, f"'{name}' is given for every reported relapse already, and has no other model; remove it"
+    elif name == "ahsct":
+        yield loc, f"'{name}' can be given by an arm only; name one of {', '.join(valid)}"
+    else:
+        yield loc, f"therapy '{name}' is in the catalogue, but has no model yet; valid: {', '.join(valid)}"
+
+
+def _rule(rule: WhenRule, loc: Loc) -> Iterator[tuple[Loc, str]]:
+    waits = [k for k, d in definitions().items() if d.kind == "time_to_event"]
+    if rule.when not in waits:
+        yield (*loc, "when"), f"'{rule.when}' is no event that a visit can show; valid: {', '.join(waits)}"
+    if rule.action == "switch" and rule.to is not None:
+        yield from _unmodelled(rule.to, (*loc, "to"))
