@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stemtrial.cohort.recruit import EXAMINED, HISTORY
+from stemtrial.cohort.recruit import HISTORY
 from stemtrial.endpoint import definitions, find
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.evidence import study
+from stemtrial.predict.estimate import rows_of
 from stemtrial.therapy import catalogue, drugs
 from stemtrial.trial.parts import WhenRule
 from stemtrial.trial.protocol import Protocol
 from stemtrial.trial.regimen import Choice
 
 Loc = tuple[str | int, ...]
+
+EXAMINED = frozenset({"edss", "pyramidal_fs", "gd_lesions", "t2_volume_ml"})
+"""What the screening visit adds to the history."""
 
 ESTIMATORS = {
     "time_to_event": ("cox", "kaplan_meier", "logrank", "median_time", "proportion"),
@@ -56,7 +60,13 @@ def obstacles(protocol: Protocol) -> Iterator[tuple[Loc, str]]:
     for i, when in enumerate(protocol.rules):
         if isinstance(when, WhenRule):
             yield from _rule(when, ("rules", i))
-    published = {o.outcome_id for o in study(protocol.reproduces).outcomes} if protocol.reproduces else set()
+    yield from _endpoints(protocol)
+
+
+def _endpoints(protocol: Protocol) -> Iterator[tuple[Loc, str]]:
+    reproduced = study(protocol.reproduces) if protocol.reproduces else None
+    outcomes = {o.outcome_id: o for o in reproduced.outcomes} if reproduced else {}
+    unknown = False
     for below, use in protocol.endpoints.located():
         fits = ESTIMATORS[find(use.id).kind]
         if use.estimator not in fits:
@@ -64,9 +74,24 @@ def obstacles(protocol: Protocol) -> Iterator[tuple[Loc, str]]:
             what = f"'{use.estimator}' does not fit '{use.id}', which is a {kind}; use {' or '.join(fits)}"
             yield ("endpoints", *below, "estimator"), what
         for i, outcome in enumerate(use.predicts):
-            if outcome not in published:
-                what = f"the study has no outcome '{outcome}'{did_you_mean(outcome, published)}"
+            if outcome not in outcomes:
+                unknown = True
+                what = f"the study has no outcome '{outcome}'{did_you_mean(outcome, outcomes)}"
                 yield ("endpoints", *below, "predicts", i), what
+    if unknown:
+        return
+    tied = {r.outcome_id: r for r in rows_of(protocol, reproduced)}
+    for below, use in protocol.endpoints.located():
+        for i, outcome in enumerate(use.predicts):
+            o, row = outcomes[outcome], tied.get(outcome)
+            loc: Loc = ("endpoints", *below, "predicts", i)
+            if row is None:
+                at = "" if o.time_years is None else f" at {o.time_years:g} years"
+                what = f"'{outcome}' is of {' and '.join(o.arms)}{at}, which no estimate here is; mend at_years or arms"
+                yield loc, what
+            elif row.statistic != o.statistic:
+                what = f"'{outcome}' is a {o.statistic}, {use.estimator} gives a {row.statistic}; use another estimator"
+                yield loc, what
 
 
 def refuse(protocol: Protocol) -> None:

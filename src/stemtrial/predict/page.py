@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemtrial.endpoint import find
-from stemtrial.evidence import Study
+from stemtrial.evidence import Baseline, Study
 from stemtrial.predict.curves import BASELINE, SERIES, km_times, survival_endpoints
 from stemtrial.predict.misses import why
 from stemtrial.predict.summary import band, number, published_of, quantiles
@@ -89,8 +89,7 @@ def _baseline(protocol: Protocol, study: Study | None, seen: Arrays) -> list[dic
         for arm in protocol.arms:
             x = seen[f"baseline|{name}|{arm}"]
             low, high = quantiles(x, [0.05, 0.95])
-            base = published.get(arm)
-            value = _published_baseline(base.model_dump() if base else {}, name)
+            value = published_baseline(published.get(arm), name)
             out.append(
                 {
                     "variable": name,
@@ -106,20 +105,24 @@ def _baseline(protocol: Protocol, study: Study | None, seen: Arrays) -> list[dic
     return out
 
 
-def _published_baseline(base: dict[str, Any], name: str) -> float | None:
-    keys = {
-        "age_years": ("age_mean",),
-        "female": ("female_fraction",),
-        "disease_duration_years": ("disease_duration_mean", "duration_mean_years"),
-        "relapses_last_12_months": ("relapses_prior_year_mean", "relapses_last_year_mean"),
-        "edss": ("edss_mean",),
-        "gd_lesions": ("gd_mean",),
-        "t2_volume_ml": ("t2_volume_mean_ml",),
-    }
-    for key in keys[name]:
-        if base.get(key) is not None:
-            return float(base[key]) * (100.0 if name == "female" else 1.0)
-    return None
+PUBLISHED_BASELINE = {
+    "age_years": "age_mean",
+    "female": "female_fraction",
+    "disease_duration_years": "disease_duration_years_mean",
+    "relapses_last_12_months": "relapses_prior_year_mean",
+    "edss": "edss_mean",
+    "gd_lesions": "gd_lesions_mean",
+    "t2_volume_ml": "t2_volume_ml_mean",
+}
+"""Variable of Table 1 -> field of a published baseline (``stemtrial.evidence.Baseline``)."""
+
+
+def published_baseline(base: Baseline | None, name: str) -> float | None:
+    """Published mean of a variable of Table 1, in its unit there; None where the study does not give it."""
+    value = getattr(base, PUBLISHED_BASELINE[name]) if base is not None else None
+    if value is None:
+        return None
+    return float(value) * (100.0 if name == "female" else 1.0)
 
 
 def _km(protocol: Protocol, study: Study | None, estimates: list[dict[str, Any]], seen: Arrays) -> list[dict[str, Any]]:

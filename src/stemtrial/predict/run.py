@@ -7,6 +7,8 @@ import datetime
 import functools
 import importlib.metadata
 import json
+import os
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from stemtrial.evidence import study
 from stemtrial.parameters import Draws, point_draw
 from stemtrial.predict.curves import curves
 from stemtrial.predict.estimate import Analysed, Row, estimate, rows_of
+from stemtrial.predict.obstacles import refuse
 from stemtrial.predict.page import page_data
 from stemtrial.predict.summary import summarise
 from stemtrial.store import ChunkStore, content_hash, digest_tables, map_chunks, write_atomic
@@ -34,7 +37,8 @@ from stemtrial.trial.protocol import Protocol
 
 Arrays = dict[str, NDArray[Any]]
 CHUNK = 50
-"""Replicates a chunk; the results do not depend on it."""
+CHUNK_PATIENTS = 20_000
+"""Replicates and patients of a chunk at most; the results do not depend on them, the memory taken does."""
 TABLES = ("patients", "visits", "relapses", "mri", "exposure", "adverse_events", "disposition")
 
 
@@ -53,7 +57,7 @@ class Settings:
     keep_all : bool
         Keep the patient tables of every replicate, not of the first only.
     threads, chunk, width : int
-        How it is computed; the results do not depend on them.
+        How it is computed; the results do not depend on them. ``chunk`` is in replicates, None: by the trial's size.
     """
 
     replicates: int = 1000
@@ -61,7 +65,7 @@ class Settings:
     patients: int | None = None
     keep_all: bool = False
     threads: int = 1
-    chunk: int = CHUNK
+    chunk: int | None = None
     width: int = 64
 
 
@@ -145,7 +149,8 @@ def predict(
     d = draws or point_draw()
     told = progress or (lambda stage, fraction: None)
     clock = _Clock()
-    protocol = scaled(protocol, s.patients)
+    refuse(protocol)
+    planned, protocol = protocol, scaled(protocol, s.patients)
     kernel = compose_ms(families_of(protocol), width=s.width)
     published = study(protocol.reproduces) if protocol.reproduces else None
     rows = rows_of(protocol, published)
@@ -178,7 +183,8 @@ def predict(
             progress=functools.partial(_recruiting, told, k, len(used)),
         )
     clock("recruit")
-    plan = _plan(s.replicates, len(d), s.chunk)
+    chunk = s.chunk or max(1, min(CHUNK, CHUNK_PATIENTS // sum(a.n for a in protocol.arms.values())))
+    plan = _plan(s.replicates, len(d), chunk)
 
     def compute(i: int) -> Arrays:
         draw, replicates = plan[i]
@@ -186,7 +192,7 @@ def predict(
         return _chunk(trial.tables, trial.failed, trial.overflow, protocol, rows, replicates, s.keep_all)
 
     # chunks are keyed by layout too: another chunk size or thread count must not read them
-    store = ChunkStore(target / "chunks", f"{run_id}:{s.chunk}")
+    store = ChunkStore(target / "chunks", f"{run_id}:{chunk}")
     told("simulating", 0.0)
     parts = [
         a for _, a in map_chunks(
@@ -199,7 +205,10 @@ def predict(
     order = np.argsort(gathered["replicate"], kind="stable")
     values = gathered["values"][order].T
     labels = [] if len(d) > 1 else ["point_parameters"]
-    estimates = summarise(rows, values, published, n_draws=len(used), labels=labels)
+    same_size = all(a.n == planned.arms[k].n for k, a in protocol.arms.items())
+    if not same_size:
+        labels = [*labels, "other_size"]
+    estimates = summarise(rows, values, published, n_draws=len(used), labels=labels, scored=same_size)
     tables = _tables(parts, rows, values)
     run: dict[str, Any] = {
         "id": run_id,
@@ -329,6 +338,20 @@ def _refuse_other_run(folder: Path, run_id: str) -> None:
             raise InputError(f"{folder} holds another run; name another folder, or remove it")
     elif folder.exists() and any(p.name != "chunks" and not p.name.startswith(".") for p in folder.iterdir()):
         raise InputError(f"{folder} is not empty and holds no run; name another folder")
+    _refuse_unwritable(folder)
+
+
+def _refuse_unwritable(folder: Path) -> None:
+    """Try the folder, or the closest one above it that exists, before recruiting, which takes long."""
+    place = folder.absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        raise InputError(f"{folder} cannot be made, because {place} is a file; name another folder for the run")
+    try:
+        os.rmdir(tempfile.mkdtemp(prefix=".tmp-", dir=place))
+    except OSError as e:
+        raise InputError(f"{folder} cannot be written ({e.strerror}); name another folder for the run") from None
 
 
 def _write(folder: Path, p: Prediction) -> None:
@@ -338,8 +361,13 @@ def _write(folder: Path, p: Prediction) -> None:
             frame = to_frame(table)  # noqa: F841  read by name in the query
             tmp, path = folder / f".tmp-{name}.parquet", folder / "tables" / f"{name}.parquet"
             quoted = str(tmp).replace("'", "''")
-            con.execute(f"copy (select * from frame) to '{quoted}' (format parquet, compression zstd)")
-            tmp.replace(path)
+            try:
+                con.execute(f"copy (select * from frame) to '{quoted}' (format parquet, compression zstd)")
+                tmp.replace(path)
+            except duckdb.IOException as e:
+                raise OSError(f"{path} cannot be written: {e}") from None
+            finally:
+                tmp.unlink(missing_ok=True)
     write_atomic(folder / "estimates.json", json.dumps(p.estimates, indent=1, allow_nan=False).encode())
     created = datetime.datetime.now(datetime.UTC).date().isoformat()
     write_atomic(folder / "run.json", json.dumps(p.run | {"created": created}, indent=1, allow_nan=False).encode())

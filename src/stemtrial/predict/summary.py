@@ -55,7 +55,7 @@ def agreement(outcome: Outcome | None, low: float, high: float) -> bool | None:
 
 
 def summarise(
-    rows: list[Row], values: Floats, study: Study | None, *, n_draws: int, labels: list[str]
+    rows: list[Row], values: Floats, study: Study | None, *, n_draws: int, labels: list[str], scored: bool = True
 ) -> list[dict[str, Any]]:
     """Return the rows of ``estimates.json``, one an estimate.
 
@@ -71,6 +71,8 @@ def summarise(
         Draws of the parameters over which the replicates went.
     labels : list of str
         Warnings that every row carries.
+    scored : bool
+        Whether the trial has the published size; of another size no interval is that of the published trial.
     """
     outcomes = {o.outcome_id: o for o in study.outcomes} if study else {}
     out = []
@@ -97,7 +99,7 @@ def summarise(
                 "mcse": number(mcse_of_median(x)),
                 "labels": labels,
                 "published": published_of(outcome) if outcome else None,
-                "agrees": agreement(outcome, low90, high90),
+                "agrees": agreement(outcome, low90, high90) if scored else None,
             }
         )
     return out
