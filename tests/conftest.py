@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,7 @@ def recruits(mist: Any, everything: Any) -> Any:
 
 
 @pytest.fixture
-def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache that holds no results, only the compiled kernels of the session."""
     kernels = Path(os.environ["STEMTRIAL_CACHE"]) / "kernels"
     kernels.mkdir(parents=True, exist_ok=True)
@@ -90,4 +90,4 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
     root.mkdir()
     (root / "kernels").symlink_to(kernels.resolve(), target_is_directory=True)
     monkeypatch.setenv("STEMTRIAL_CACHE", str(root))
-    yield root
+    return root

@@ -141,7 +141,7 @@ def test_minimum_needs_a_model_value():
         minimum(1.0, 2.0)
 
 
-# -- refused misuse of the model language -------------------------------------------------------------------------------
+# -- refused misuse of the model language ------------------------------------------------------------------------
 def test_names_are_declared_once():
     m, _ = build()
     m.rate("pace", 1.0, "1", "")
@@ -191,9 +191,7 @@ def test_a_slow_value_reads_no_state():
         m, s = build()
         bad = {"state": s["x"], "draw": m.uniform("u"), "rate": m.rate("r", 1.0, "1", "")}[what]
         m.update(s["x"], m.slow(bad * 2.0) + s["x"])
-        with pytest.raises(
-            InputError, match=f"slow value may use parameters, patient constants and the day, not {what}"
-        ):
+        with pytest.raises(InputError, match=f"slow value may use .* and the day, not {what}"):
             m.finish()
 
 

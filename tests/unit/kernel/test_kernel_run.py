@@ -251,7 +251,7 @@ def test_nobody_and_no_time_are_fine(kernel):
     [
         (lambda k, p: k.advance(p, 5, 4, PARAMETERS, 1), r"0 <= start <= end, not start 5 and end 4"),
         (lambda k, p: k.advance(p, -1, 4, PARAMETERS, 1), r"0 <= start <= end"),
-        (lambda k, p: k.advance(p, 0, 4, {"toy.rates": 1, "toy.tau": 1}, 1), r"'toy.rate' has no value; did you mean 'toy.rates'"),
+        (lambda k, p: k.advance(p, 0, 4, {"toy.rates": 1}, 1), r"'toy.rate' has no value; did you mean 'toy.rates'"),
         (lambda k, p: k.advance(p, 0, 4, PARAMETERS, 1, visits=([3], [1])), r"schedule names patients 0 to 2"),
         (lambda k, p: k.dose("gave"), r"dose 'gave' is not part of this kernel; did you mean 'give'"),
         (lambda k, p: k.row("unit"), r"state 'unit' is not part of this kernel; did you mean 'units'"),

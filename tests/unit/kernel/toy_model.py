@@ -18,7 +18,7 @@ def toy(*, family: bool = False, steps_per_day: int = 1) -> Model:
     speed = m.constant("speed", "rel", "")
     seasonal = m.slow(speed * exp(m.day * -0.001))
     x = m.state("x", "1", "", 1.0)
-    units, total, clusters = (m.state(k, "1", "") for k in ("units", "total", "clusters"))
+    units, total = m.state("units", "1", ""), m.state("total", "1", "")
     first, second = m.state("first", "1", ""), m.state("second", "1", "")
     parts = [m.state(f"part{k}", "1", "") for k in range(3)]
     drug = m.rate("pace", seasonal, "1", "")
@@ -27,7 +27,7 @@ def toy(*, family: bool = False, steps_per_day: int = 1) -> Model:
 
     def unit(e: Any) -> None:
         z, _ = e.normals()
-        k = e.choose([0.5, 0.8, 1.0], e.uniform())
+        k = e.choose([0.5, 0.3, 0.2], e.uniform())
         low, high = e.half_uniforms()
         e.set_at(parts, k, e.read_at(parts, k) + exp(0.1 * z))
         e.add(units, 1.0)
