@@ -164,7 +164,7 @@ def _one(row: Row, a: Analysed, done: dict[tuple[Any, ...], Floats]) -> Floats:
             y = np.where(seen, y, 0.0)
             if row.estimator == "proportion":
                 value = analysis.proportion(y > 0.5, seen).value
-                return value * seen.sum(1) if row.statistic == "count" else value
+                return np.rint(value * seen.sum(1)) if row.statistic == "count" else value
             if treated is not None:
                 return analysis.mean_difference(y, treated, seen).value
             return analysis.mean(y, seen).value
@@ -188,7 +188,7 @@ def _of_events(row: Row, time: Floats, event: NDArray[np.bool_], treated: Any, i
         return analysis.median_time(time, event, include).value * (12.0 if row.unit == "months" else 1.0)
     if row.estimator == "proportion":
         value = analysis.proportion(event, include).value
-        return value * include.sum(1) if row.statistic == "count" else value
+        return np.rint(value * include.sum(1)) if row.statistic == "count" else value
     if row.estimator == "kaplan_meier":
         assert row.time_years is not None  # the protocol's check asks for times
         curve = analysis.kaplan_meier(time, event, [row.time_years], include)
