@@ -127,9 +127,7 @@ def test_a_hazard_gives_exponential_times_of_its_integral(kernel):
     fits(first, np.append(survival[:-1] - survival[1:], survival[-1]))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="Model.hazard re-arms from the end of the step: what was overshot is lost, -rate/2"
-)
+@pytest.mark.xfail(strict=True, reason="re-arming forgets what was overshot: -rate/2")
 def test_a_hazard_that_re_arms_is_a_poisson_process(kernel):
     everybody = np.arange(N)
     doses = Schedule(everybody, np.zeros(N, int), np.zeros(N, int), np.zeros((N, 4)))

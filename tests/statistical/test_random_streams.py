@@ -62,7 +62,7 @@ def test_normals_have_the_moments_of_a_normal():
 
 
 def pair(kind: str):
-    base = dict(seed=3, patient=PATIENTS, day=5, stream="test.a")
+    base = {"seed": 3, "patient": PATIENTS, "day": 5, "stream": "test.a"}
     other = {
         "stream": base | {"stream": "test.b"},
         "day": base | {"day": 6},
