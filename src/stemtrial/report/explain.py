@@ -264,7 +264,7 @@ def _therapy(name: str) -> Explained:
     about = inspect.cleandoc(inspect.getmodule(FAMILIES[family]).__doc__ or "")
     return out | {
         "family": family,
-        "about": " ".join(about.replace("``", "").split()),
+        "about": _plain(about),
         "states_added": [_state(model, s) for s in model.states if s in new],
         "how_they_move": [_flow(model, s) for s in dict.fromkeys(f.state for f in model.flows) if s in new],
         "rates_multiplied": [
@@ -324,6 +324,11 @@ def _shown(value: Any) -> Any:
     return value
 
 
+def _plain(doc: str) -> str:
+    """Text of a docstring without its markup, on one line."""
+    return " ".join(re.sub(r":\w+:`~?([^`]*)`", r"\1", doc).replace("``", "").split())
+
+
 def _attributes(kind: type) -> dict[str, str]:
     """Meaning of each field, from the numpydoc sections of a record and its bases."""
     out: dict[str, str] = {}
@@ -334,5 +339,5 @@ def _attributes(kind: type) -> dict[str, str]:
             r"^(\S[^:\n]*) : [^\n]*\n((?:[ ]+[^\n]*\n?)+)", section[1] if section else "", re.M
         ):
             for name in names.split(", "):
-                out.setdefault(name, " ".join(body.replace("``", "").split()))
+                out.setdefault(name, _plain(body))
     return out

@@ -1,0 +1,214 @@
+"""Commands and their options. What a command does is imported when it runs, so that ``--help`` is fast."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from stemtrial.errors import InputError, did_you_mean
+
+HELP = (
+    "An open laboratory for virtual trials of stem-cell therapy in multiple sclerosis. "
+    "Research software: it gives no advice about a person."
+)
+FIRST = """\b
+First steps:
+  stemtrial list protocols
+  stemtrial check mist
+  stemtrial run mist --replicates 100
+"""
+LISTS = ("protocols", "therapies", "endpoints", "studies", "claims", "instruments", "parameters")
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+app = typer.Typer(
+    help=HELP,
+    epilog=FIRST,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+_USAGE_ERROR: Any = typer.BadParameter.__mro__[2]  # ClickException, from whichever click this typer carries
+
+ProtocolName = Annotated[
+    str, typer.Argument(metavar="PROTOCOL", help="A packaged protocol ('mist'), or the path of a YAML file.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
+Out = Annotated[str | None, typer.Option("--out", "-o", metavar="DIR", help="Run folder; else runs/<protocol>-<id>.")]
+Patients = Annotated[int | None, typer.Option(metavar="N", help="Patients of a trial, all arms; else as planned.")]
+Replicates = Annotated[int, typer.Option(metavar="R", help="Repetitions of the trial.")]
+Drawn = Annotated[int, typer.Option(metavar="D", help="Draws of the parameters; only 1, the point values, exists yet.")]
+Point = Annotated[bool, typer.Option("--point", help="All parameters at their point values; the default for now.")]
+Seed = Annotated[int, typer.Option(metavar="S", help="Seed; the same seed gives the same numbers everywhere.")]
+Threads = Annotated[int | None, typer.Option(metavar="T", help="Threads, which change no number; else all cores.")]
+Keep = Annotated[str | None, typer.Option(metavar="all", help="'all' keeps the patient tables of every replicate.")]
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    ctx: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False
+) -> None:
+    if version:
+        import importlib.metadata
+
+        print(f"stemtrial {importlib.metadata.version('stemtrial')}")
+        raise typer.Exit
+    if ctx.invoked_subcommand is None:
+        print(ctx.get_help())
+
+
+@app.command()
+def run(
+    protocol: ProtocolName,
+    out: Out = None,
+    patients: Patients = None,
+    replicates: Replicates = 1000,
+    draws: Drawn = 1,
+    point: Point = False,
+    seed: Seed = 1,
+    threads: Threads = None,
+    keep: Keep = None,
+    json: Json = False,
+) -> None:
+    """Run a protocol many times: what would that trial show, and what did the published one show?
+
+    Writes a run folder: run.json, estimates.json, tables/*.parquet and report.html.
+    """
+    from stemtrial.cli.running import Options, run_protocol
+
+    run_protocol(protocol, Options.checked(out, patients, replicates, draws, point, seed, threads, keep, json))
+
+
+@app.command()
+def compare(
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="Id of a published study, 'burt2019_mist'.")],
+    out: Out = None,
+    patients: Patients = None,
+    replicates: Replicates = 1000,
+    draws: Drawn = 1,
+    point: Point = False,
+    seed: Seed = 1,
+    threads: Threads = None,
+    keep: Keep = None,
+    json: Json = False,
+) -> None:
+    """Run the protocol that reproduces a published study, and set the two side by side."""
+    from stemtrial.cli.running import Options, run_protocol
+
+    options = Options.checked(out, patients, replicates, draws, point, seed, threads, keep, json)
+    from stemtrial.predict import protocol_of
+
+    run_protocol(protocol_of(study), options)
+
+
+@app.command()
+def check(protocol: ProtocolName, json: Json = False) -> None:
+    """Check a protocol, and say in words what its trial does."""
+    from stemtrial.cli.checking import check_protocol
+
+    check_protocol(protocol, json)
+
+
+@app.command()
+def explain(
+    subject: Annotated[str, typer.Argument(metavar="ms|THERAPY|ENDPOINT", help="'ms', 'ahsct', 'neda3', ...")],
+    json: Json = False,
+) -> None:
+    """Explain the disease, a therapy or an endpoint: what is computed, from which numbers, from which source."""
+    from stemtrial.cli.showing import explain_subject
+
+    explain_subject(subject, json)
+
+
+@app.command()
+def cohort(protocol: ProtocolName, threads: Threads = None, json: Json = False) -> None:
+    """Recruit for a protocol: who is screened, who enters, and how they compare with the published patients."""
+    from stemtrial.cli.checking import show_cohort
+    from stemtrial.cli.running import check_threads
+
+    show_cohort(protocol, check_threads(threads), json)
+
+
+@app.command("list")
+def list_(
+    what: Annotated[str, typer.Argument(metavar="|".join(LISTS), help="What to list.")], json: Json = False
+) -> None:
+    """List what comes with the package."""
+    if what not in LISTS:
+        raise InputError(f"there is no list of '{what}'{did_you_mean(what, LISTS)}")
+    from stemtrial.cli.showing import show_list
+
+    show_list(what, json)
+
+
+@app.command()
+def evidence(
+    endpoint: Annotated[str, typer.Argument(metavar="ENDPOINT", help="A term of the evidence: 'neda3', 'arr', ...")],
+    family: Annotated[str | None, typer.Option(metavar="ms|hsct|cells|als", help="Only studies of the family.")] = None,
+    statistic: Annotated[str | None, typer.Option(metavar="NAME", help="Only that statistic, 'hazard_ratio'.")] = None,
+    json: Json = False,
+) -> None:
+    """Show what published studies say about an endpoint: comparable rows together, pooled where that is honest."""
+    from stemtrial.cli.showing import show_evidence
+
+    show_evidence(endpoint, family, statistic, json)
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and leave with its status.
+
+    0; 2 after a mistake of the user (one line on stderr); 1 if the machine failed (full disk, out of memory, a pipe
+    that was closed); 130 after Ctrl-C.
+
+    Parameters
+    ----------
+    args : sequence of str, optional
+        Arguments; ``sys.argv[1:]`` when left out.
+    """
+    sys.exit(_status(list(sys.argv[1:] if args is None else args)))
+
+
+def _status(args: list[str]) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal without the character loses it, not the run
+    try:
+        code = typer.main.get_command(app).main(args, prog_name="stemtrial", standalone_mode=False)
+        sys.stdout.flush()
+        if code == INTERRUPTED:  # typer's own answer to Ctrl-C
+            raise KeyboardInterrupt
+        return code if isinstance(code, int) else 0
+    except InputError as e:
+        return _say(str(e), 2)
+    except _USAGE_ERROR as e:
+        at = getattr(e, "ctx", None)
+        path = at.command_path if at is not None else "stemtrial"
+        return _say(f"{e.format_message().rstrip('.')}; see '{path} --help'", 2)
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C does not wait for the threads
+        again = shlex.join(["stemtrial", *args])
+        if args[:1] in (["run"], ["compare"]):
+            return _say(f"interrupted; what is finished is kept, and the same command goes on: {again}", INTERRUPTED)
+        return _say("interrupted", INTERRUPTED)
+    except MemoryError:
+        return _say("not enough memory; use fewer patients or fewer threads", 1)
+    except OSError as e:
+        if e.errno == errno.EPIPE:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever reads has seen enough
+            return 1
+        where = f"{e.filename}: " if e.filename else ""
+        return _say(f"{where}{e.strerror or e}; mend that, and the same command goes on", 1)
+
+
+def _say(message: str, code: int) -> int:
+    with contextlib.suppress(OSError):  # nobody listens
+        print(f"stemtrial: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    return code

@@ -1,0 +1,289 @@
+"""``check`` and ``cohort``: what a protocol says, and whom it recruits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from stemtrial.cli import text
+from stemtrial.errors import InputError
+from stemtrial.evidence import Study, study
+from stemtrial.predict import obstacles
+from stemtrial.predict.estimate import Row, rows_of
+from stemtrial.report.explain import standing
+from stemtrial.report.words import count, number, statistic, years
+from stemtrial.trial.parts import HazardRule
+from stemtrial.trial.protocol import Protocol, load_protocol
+from stemtrial.trial.regimen import Arm, Choice
+from stemtrial.trial.source import Positions, load_yaml
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A protocol that can be run, and the file that it came from."""
+
+    protocol: Protocol
+    file: Path
+
+    @cached_property
+    def positions(self) -> Positions:
+        """Where everything stands in the file."""
+        return load_yaml(self.file)[1]
+
+    @contextmanager
+    def located(self) -> Iterator[None]:
+        """If nobody is eligible, tell where in the file it is said who is."""
+        try:
+            yield
+        except InputError as e:
+            if str(e).startswith("nobody is eligible"):
+                raise self.positions.error(("population", "eligibility"), str(e)) from None
+            raise
+
+
+def load(name: str) -> Loaded:
+    """Load a protocol by path or name.
+
+    Raises
+    ------
+    InputError
+        If it is not valid, or asks for what cannot be computed: ``file:line:col: path: rule; fix``.
+    """
+    protocol = load_protocol(name)
+    packaged = not any(c in name for c in "/\\.")
+    file = Path(str(files("stemtrial.trial"))) / "protocols" / f"{name}.yaml" if packaged else Path(name)
+    loaded = Loaded(protocol, file)
+    for loc, message in obstacles(protocol):
+        raise loaded.positions.error(loc, message)
+    return loaded
+
+
+# -- check ------------------------------------------------------------------------------------------------------------
+def check_protocol(name: str, as_json: bool) -> None:
+    """Print what a valid protocol does."""
+    p = load(name).protocol
+    reproduced = study(p.reproduces) if p.reproduces else None
+    rows = rows_of(p, reproduced)
+    data = summary(p, reproduced, rows)
+    if as_json:
+        text.print_json(data)
+        return
+    text.say(p.title, style="bold")
+    text.say(f"protocol {p.protocol}, disease {p.disease}" + (f", reproduces {p.reproduces}" if p.reproduces else ""))
+    text.heading("Population")
+    for line in data["population"]:
+        text.note(line)
+    text.heading(f"Arms ({data['patients']} patients)")
+    text.table(["arm", "n", "analysed", "regimen"], [list(a.values()) for a in data["arms"]], right=[1, 2])
+    text.note(data["randomisation"])
+    text.heading("Visits")
+    text.note(data["visits"])
+    text.heading("Rules")
+    for line in data["rules"] or ["none"]:
+        text.note(line)
+    text.heading(f"Estimates ({len(rows)})")
+    text.table(
+        ["endpoint", "estimator", "who", "when", "predicts"],
+        [[e["endpoint"], e["estimator"], e["who"], e["when"], e["predicts"]] for e in data["estimates"]],
+    )
+    if reproduced:
+        text.heading(f"Of the {data['published']} published outcomes of {reproduced.id}")
+        text.note(f"{data['predicted']} are predicted")
+        for n in data["not_predicted"]:
+            text.note(f"{n}: no estimate of the protocol predicts it")
+    text.heading(f"Where its {sum(data['numbers'].values())} numbers come from")
+    text.table(["standing", "numbers"], list(data["numbers"].items()), right=[1])
+    text.say("\nvalid: it can be run", style="bold")
+
+
+def summary(p: Protocol, reproduced: Study | None, rows: list[Row]) -> dict[str, Any]:
+    """Return what a trial does, as plain data."""
+    tied = {r.outcome_id for r in rows} - {None}
+    months = ", ".join(f"{m:g}" for m in p.visits.months)
+    care = {"none": "untreated before", "platform_drugs": "on a platform drug before"}[p.population.care_before_entry]
+    r = p.randomisation
+    return {
+        "protocol": p.protocol,
+        "title": p.title,
+        "reproduces": p.reproduces,
+        "patients": sum(a.n for a in p.arms.values()),
+        "population": [
+            f"{p.population.course.upper()}, {care}",
+            *p.population.eligibility,
+            f"recruited {p.accrual.start} to {p.accrual.end}, followed to {p.accrual.closure} at the latest",
+        ],
+        "arms": [
+            {"arm": f"{k} (control)" if k == p.control and len(p.arms) > 1 else k, "n": a.n,
+             "analysed": p.analysis_set.get(k, a.n), "regimen": _regimen(a)}
+            for k, a in p.arms.items()
+        ],
+        "randomisation": "not randomised" if r is None else (
+            f"randomised {':'.join(str(v) for v in r.ratio.values())} in blocks of "
+            f"{' and '.join(map(str, r.block_sizes))}; patient {p.blinding.patient}, rater {p.blinding.rater}"
+        ),
+        "visits": f"months {months}, each up to {p.visits.window_days} days early or late"
+        + ("; and at every reported relapse" if p.visits.at_relapse else "")
+        + f"; scans at {'all of them' if p.visits.mri_months == p.visits.months else _months(p.visits.mri_months)}",
+        "rules": [_rule(rule) for rule in p.rules],
+        "estimates": [
+            {
+                "endpoint": e.endpoint,
+                "estimator": e.estimator,
+                "statistic": statistic(e.statistic),
+                "who": e.arm if isinstance(e.arm, str) else " vs ".join(e.arm),
+                "when": years(e.time_years) or "whole follow-up",
+                "predicts": e.outcome_id,
+            }
+            for e in rows
+        ],
+        "published": len(reproduced.outcomes) if reproduced else 0,
+        "predicted": len(tied),
+        "not_predicted": [o.outcome_id for o in reproduced.outcomes if o.outcome_id not in tied] if reproduced else [],
+        "numbers": dict(numbers_by_standing(p)),
+    }  # fmt: skip
+
+
+def _months(months: tuple[float, ...]) -> str:
+    return "months " + ", ".join(f"{m:g}" for m in months) if months else "no visit"
+
+
+def _regimen(arm: Arm) -> str:
+    parts = []
+    for e in arm.regimen:
+        if isinstance(e, Choice):
+            drugs = ", ".join(f"{k} {v:g}" for k, v in e.of.items())
+            to = "one of the others" if e.switch_to == "remaining" else e.switch_to
+            switch = f"; on a {e.switch_on} to {to}" if e.switch_on else ""
+            parts.append(f"day {e.day}: one of {drugs}{switch}")
+        else:
+            settings = ", ".join(f"{k} {text.cell(v)}" for k, v in e.settings.items())
+            parts.append(f"day {e.day}: {e.therapy}" + (f" ({settings})" if settings else ""))
+    return "; ".join(parts) or "no treatment"
+
+
+def _rule(rule: Any) -> str:
+    if isinstance(rule, HazardRule):
+        to = "" if rule.to_month is None else f" to month {rule.to_month:g}"
+        return f"drop-out: {rule.per_year:g} a patient-year from month {rule.from_month:g}{to}"
+    do = {"cross_over": f"crosses over to {rule.to}", "switch": f"switches to {rule.to}", "withdraw": "leaves"}
+    who = f"{100 * rule.share:g} % of those" if rule.share < 1 else "whoever"
+    return f"arm {rule.arm}: {who} with {rule.when}, from month {rule.from_month:g} on: {do[rule.action]}"
+
+
+def numbers_by_standing(p: Protocol) -> Counter[str]:
+    """Count the numbers of a protocol by where they come from, most doubtful first.
+
+    Parameters
+    ----------
+    p : Protocol
+        Its ``sources`` cover what lies below their paths; the longest path counts.
+    """
+    found: Counter[str] = Counter()
+    for path, value in _leaves(p.model_dump(mode="json", exclude={"sources", "notes"}, exclude_unset=True)):
+        numeric = isinstance(value, int | float) and not isinstance(value, bool)
+        if not numeric and not path.startswith(("population.eligibility.", "accrual.")):
+            continue
+        covering = [s for s in p.sources if path == s or path.startswith(f"{s}.")]
+        found[standing(p.sources[max(covering, key=len)]) if covering else "no source given"] += 1
+    order = ("no source given", "assumed", "partly assumed", "calibrated", "recalled", "sourced")
+    return Counter({k: found[k] for k in order if found[k]})
+
+
+def _leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else None
+    if items is None:
+        yield prefix, value
+        return
+    for key, below in items:
+        yield from _leaves(below, f"{prefix}.{key}" if prefix else str(key))
+
+
+# -- cohort -----------------------------------------------------------------------------------------------------------
+def show_cohort(name: str, threads: int, as_json: bool) -> None:
+    """Recruit, and print the funnel and Table 1."""
+    from stemtrial.cli.running import progress
+    from stemtrial.cohort.recruit import recruit, wanted_recruits
+    from stemtrial.parameters import point_draw
+    from stemtrial.predict import care_of
+    from stemtrial.therapy import compose_ms
+    from stemtrial.trial.entry import families_of
+
+    loaded = load(name)
+    p = loaded.protocol
+    places = sum(a.n for a in p.arms.values())
+    wanted = wanted_recruits(places)
+    with progress(p) as told, loaded.located():
+        told("recruiting", 0.0)
+        people = recruit(
+            compose_ms(families_of(p)), point_draw(), 0, care_of(p), p.population.criteria, wanted,
+            threads=threads, progress=told,
+        )  # fmt: skip
+    first = people.funnel[0][1]
+    data: dict[str, Any] = {
+        "protocol": p.protocol,
+        "funnel": [{"step": step, "people": n, "percent": 100.0 * n / first} for step, n in people.funnel],
+        "distinct_recruits": len(people),
+        "wanted": wanted,
+        "places": places,
+        "baseline": baseline(people.screening, study(p.reproduces) if p.reproduces else None),
+    }
+    if as_json:
+        text.print_json(data)
+        return
+    text.say(p.title, style="bold")
+    text.heading("Recruitment")
+    text.table(
+        ["step", "virtual people", "%"],
+        [[s["step"], count(s["people"]), number(s["percent"])] for s in data["funnel"]],
+        right=[1, 2],
+    )
+    enough = "enough" if len(people) >= wanted else "too few"
+    text.note(
+        f"{count(len(people))} distinct recruits for {places} places of one trial; {enough} that drawing with "
+        f"replacement does not show ({count(wanted)} wanted)"
+    )
+    text.heading("At screening: mean (standard deviation), and the published means")
+    rows = data["baseline"]
+    arms = list(rows[0]["published"])
+    text.table(
+        ["", "unit", "recruits", *(f"published, {a}" for a in arms)],
+        [
+            [
+                r["label"],
+                r["unit"],
+                f"{number(r['mean'])} ({number(r['sd'])})",
+                *(number(r["published"][a]) for a in arms),
+            ]
+            for r in rows
+        ],
+    )
+
+
+def baseline(screening: Mapping[str, Any], reproduced: Study | None) -> list[dict[str, Any]]:
+    """Table 1: mean and SD of the recruits at screening, and the published mean of each arm."""
+    import numpy as np
+
+    from stemtrial.predict.curves import BASELINE
+    from stemtrial.predict.page import published_baseline
+
+    arms = {a.id: a.baseline for a in reproduced.arms} if reproduced else {}
+    out = []
+    for variable, (label, unit) in BASELINE.items():
+        x = np.asarray(screening[variable], float) * (100.0 if variable == "female" else 1.0)
+        out.append(
+            {
+                "variable": variable,
+                "label": label,
+                "unit": unit,
+                "mean": float(x.mean()),
+                "sd": float(x.std()),
+                "published": {arm: published_baseline(b, variable) for arm, b in arms.items()},
+            }
+        )
+    return out

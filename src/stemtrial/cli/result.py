@@ -1,0 +1,141 @@
+"""The result of a run in words and tables: misses first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from stemtrial.cli.text import bullets, heading, note, say, tables, whole
+from stemtrial.predict import Prediction, compare
+from stemtrial.report.words import Names, count, finite, names_of, number, scale_of, shown, span, statistic, years
+
+Row = Mapping[str, Any]
+
+
+def show_result(prediction: Prediction, report: Path, *, few: bool) -> None:
+    """Print a prediction.
+
+    Parameters
+    ----------
+    prediction : Prediction
+        What the run gave.
+    report : Path
+        Where its report lies.
+    few : bool
+        Whether the replicates are too few for the ends of an interval.
+    """
+    run, page = prediction.run, prediction.page
+    names, told = names_of(page), compare(prediction)
+    sizes = ", ".join(f"{names.arm(a)} {n}" for a, n in run["patients_per_arm"].items())
+    say(run["title"], style="bold")
+    say(
+        f"{count(run['replicates'])} replicates of {sum(run['patients_per_arm'].values())} patients ({sizes}), "
+        f"seed {run['seed']}, " + ("parameters at their point values" if run["draws"] == 1 else f"{run['draws']} draws")
+    )
+    if told.study:
+        say(f"beside {page['run'].get('citation') or told.study} ({told.study})")
+    _group(f"Misses: the published value lies outside the 90 % interval ({len(told.misses)})", told.misses, names)
+    _group(f"Agreements: it lies inside ({len(told.agreements)})", told.agreements, names)
+    _group(f"Not scored ({len(told.unscored)}){_why_unscored(told.unscored)}", told.unscored, names)
+    _group(f"Predictions without a published value ({len(told.unpublished)})", told.unpublished, names)
+    paragraphs = {m["outcome_id"]: m["why"] for m in page["misses"]}
+    if told.misses:
+        heading("Why the misses miss")
+        for row in told.misses:
+            say(f"{_number_of(row)} {names.outcome(row)}", style="italic")
+            note(paragraphs[row["outcome_id"]])
+    _coverage(told, run)
+    _warnings(run, prediction.estimates, few)
+    heading("Written")
+    whole(f"  {run['folder']}\n  {report}")
+    note(f"digest {run['digest'][:16]}, {sum(run['seconds'].values()):.0f} s")
+    say(f"\n{page['disclaimer']}", style="dim")
+
+
+def _why_unscored(rows: Sequence[Row]) -> str:
+    if any("other_size" in r["labels"] for r in rows):
+        return ": the trial has not the published size"
+    kinds = dict.fromkeys(str((r["published"] or {}).get("verification")) for r in rows)
+    words = {"recalled": "published values recalled, not verified", "sealed": "sealed until predicted"}
+    return ": " + ", ".join(words.get(k, "no published number") for k in kinds) if rows else ""
+
+
+def _number_of(row: Row) -> str:
+    return f"#{str(row['outcome_id']).rpartition('#')[2]}" if row["outcome_id"] else ""
+
+
+def _group(title: str, rows: Sequence[Row], names: Names) -> None:
+    """One table over all endpoints, under a line for each endpoint and statistic."""
+    if not rows:
+        return
+    heading(title)
+    groups = groupby(rows, key=lambda r: (names.endpoint(r["endpoint"]), statistic(r["statistic"]), scale_of(r).unit))
+    published = any(r["published"] for r in rows)
+    columns = ["", "", "predicted (90 %)", *(["published (95 %)", "checked"] if published else [])]
+    parts = [
+        (f"{endpoint}: {stat}" + (f", {unit}" if unit else ""), [_line(r, names, published) for r in members])
+        for (endpoint, stat, unit), members in groups
+    ]
+    tables(columns, parts)
+
+
+def _line(r: Row, names: Names, published: bool) -> list[str]:
+    s = shown(r, scale_of(r))
+    who = ", ".join(p for p in (names.arm(r["arm"]), years(r["time_years"])) if p)
+    line = [_number_of(r), who, _predicted(s, r)]
+    if published:
+        p = r["published"] or {}
+        ci = f" ({span(s['ci95'])})" if s["ci95"][0] is not None else ""
+        line += [number(s["value"]) + ci, p.get("verification") or "–"]
+    return line
+
+
+def _predicted(s: Mapping[str, Any], row: Row) -> str:
+    """``0.07 (0.02 to 0.24)``; what lies beyond every number is not reached (a time) or infinite (a ratio)."""
+    ends = [s["median"], *s["pi90"]]
+    if all(finite(x) is None for x in ends):
+        return "not reached" if row["statistic"] == "median" else "not estimable"
+    never = "not reached" if row["statistic"] == "median" else "∞"
+    median, low, high = (never if finite(x) is None else number(x) for x in ends)
+    inner = f"{low} to {high}" if never in (low, high) else span(s["pi90"])
+    return f"{median} ({inner})"
+
+
+def _coverage(told: Any, run: Row) -> None:
+    if not told.study:
+        return
+    heading(f"Of the {told.published} published outcomes of {told.study}")
+    scored = len(told.misses) + len(told.agreements)
+    expected = f" (about {0.9 * scored:.0f} would, were the model right)" if scored else ""
+    note(
+        f"{told.predicted} predicted: {len(told.agreements)} of {scored} scored agree{expected}, "
+        f"{len(told.unscored)} not scored"
+    )
+    for n in told.not_predicted:
+        note(f"{n['outcome_id']}: {n['reason']}")
+
+
+def _warnings(run: Row, estimates: Sequence[Row], few: bool) -> None:
+    told = []
+    if run["recruit_warning"]:
+        told.append(str(run["recruit_warning"]))
+    if run["failed_patients"]:
+        told.append(
+            f"{count(run['failed_patients'])} virtual patients failed numerically and count as missing from then on"
+        )
+    if run["events_overflowed"]:
+        told.append(f"{count(run['events_overflowed'])} events did not fit into the event log and are missing")
+    if few:
+        told.append(f"{run['replicates']} replicates are few: the ends of the intervals are rough; use 1000")
+    if run["interval"] == "sampling":
+        told.append("intervals hold sampling only: what is not known about the parameters would make them wider")
+    lost = sum(1 for e in estimates if e["n_not_estimable"])
+    if lost:
+        told.append(
+            f"{lost} estimates had no finite value in some replicates (no event in an arm, for one); see the report"
+        )
+    if told:
+        heading("Mind")
+        bullets(told)

@@ -1,0 +1,165 @@
+"""``run`` and ``compare``: options, progress, and the result as a table."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stemtrial.cli import text
+from stemtrial.errors import InputError, did_you_mean
+
+MOST_REPLICATES = 1_000_000
+MOST_PATIENTS = 1_000_000
+FEW_REPLICATES = 100
+"""With fewer, the ends of a 90 % interval rest on fewer than five replicates each."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Checked options of a run; names as on the command line."""
+
+    out: str | None
+    patients: int | None
+    replicates: int
+    seed: int
+    threads: int
+    keep_all: bool
+    json: bool
+
+    @staticmethod
+    def checked(
+        out: str | None, patients: int | None, replicates: int, draws: int, point: bool, seed: int,
+        threads: int | None, keep: str | None, json: bool,
+    ) -> Options:  # fmt: skip
+        """Check what was typed.
+
+        Raises
+        ------
+        InputError
+            For the first option that cannot be used.
+        """
+        _between("--patients", patients, 1, MOST_PATIENTS)
+        _between("--replicates", replicates, 1, MOST_REPLICATES)
+        _between("--draws", draws, 1, None)
+        if draws > 1:
+            fix = "leave out --draws, or use --draws 1 (as --point)"
+            raise InputError(f"--draws {draws}: no posterior has been fitted yet, only the point values exist; {fix}")
+        _between("--seed", seed, 0, 2**63 - 1)
+        if keep not in (None, "all"):
+            raise InputError(f"--keep '{keep}' is not known{did_you_mean(keep, ['all'])}")
+        if out is not None and (not out or "\0" in out):
+            raise InputError("--out names no folder; give one, or leave the option out")
+        return Options(out, patients, replicates, seed, check_threads(threads), keep == "all", json)
+
+
+def _between(option: str, value: int | None, low: int, high: int | None) -> None:
+    if value is None:
+        return
+    if value < low or (high is not None and value > high):
+        limits = f"{low} or more" if high is None or value < low else f"at most {high}"
+        raise InputError(f"{option} {value} is out of range; use {limits}")
+
+
+def check_threads(threads: int | None) -> int:
+    """Return how many threads to use; all cores when None.
+
+    Raises
+    ------
+    InputError
+        If it is not positive.
+    """
+    _between("--threads", threads, 1, 1024)
+    if threads is not None:
+        return threads
+    from stemtrial.kernel.run import default_threads
+
+    return default_threads()
+
+
+def run_protocol(name: str, o: Options) -> None:
+    """Run a protocol, write its folder and its report, and print the result."""
+    from stemtrial.cli.checking import load
+    from stemtrial.predict import Settings, as_json, predict
+    from stemtrial.report import write_report
+
+    loaded = load(name)
+    settings = Settings(
+        replicates=o.replicates, seed=o.seed, patients=o.patients, keep_all=o.keep_all, threads=o.threads
+    )
+    with progress(loaded.protocol) as told, loaded.located():
+        prediction = predict(
+            loaded.protocol, settings, folder=Path(o.out) if o.out else None, progress=told, command=_command(name, o)
+        )
+        told("summarising", 0.5)
+        report = Path(prediction.run["folder"]) / "report.html"
+        write_report(prediction.page, report)
+    if o.json:
+        text.print_json(as_json(prediction))
+    else:
+        from stemtrial.cli.result import show_result
+
+        show_result(prediction, report, few=o.replicates < FEW_REPLICATES)
+
+
+def _command(name: str, o: Options) -> str:
+    """The command that gives the same numbers; no thread count, no folder: they decide nothing."""
+    patients = f" --patients {o.patients}" if o.patients is not None else ""
+    return f"stemtrial run {name}{patients} --replicates {o.replicates} --seed {o.seed}{' --keep all' * o.keep_all}"
+
+
+# -- progress ---------------------------------------------------------------------------------------------------------
+@contextmanager
+def progress(protocol: Any) -> Iterator[Any]:
+    """Give a function of (stage, fraction) that shows on stderr how far the run is: bars, or lines if no terminal."""
+    if _will_compile(protocol):
+        text.console(err=True).print(
+            "compiling the model for this machine; once only, about 20 seconds", style="dim", soft_wrap=True
+        )
+    if not sys.stderr.isatty():
+        yield _Lines()
+        return
+    from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description:<12}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=text.console(err=True), transient=True) as bars:
+        stages: dict[str, TaskID] = {}
+
+        def told(stage: str, fraction: float) -> None:
+            for other, task in stages.items():
+                if other != stage:
+                    bars.update(task, completed=1.0)
+            if stage not in stages:
+                stages[stage] = bars.add_task(stage, total=1.0)
+            bars.update(stages[stage], completed=fraction)
+
+        yield told
+
+
+class _Lines:
+    """One line a stage, and one every ten seconds within it."""
+
+    def __init__(self) -> None:
+        self.stage, self.next = "", 0.0
+
+    def __call__(self, stage: str, fraction: float) -> None:
+        now = time.monotonic()
+        if stage == self.stage and now < self.next:
+            return
+        percent = "" if stage != self.stage else f" {100 * fraction:.0f} %"
+        print(f"stemtrial: {stage}{percent}", file=sys.stderr, flush=True)
+        self.stage, self.next = stage, now + 10.0
+
+
+def _will_compile(protocol: Any) -> bool:
+    """Whether the kernel of a protocol has no machine code in the cache yet."""
+    from stemtrial.kernel.compile import cache_folder
+    from stemtrial.therapy import compose_ms
+    from stemtrial.trial.entry import families_of
+
+    identity = compose_ms(families_of(protocol)).identity  # of the default block width, which runs use
+    return not any((cache_folder() / "kernels" / "__pycache__").glob(f"kernel_{identity}.*.nbc"))

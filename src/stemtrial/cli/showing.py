@@ -1,0 +1,218 @@
+"""``list``, ``explain`` and ``evidence``: what the package holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from stemtrial.cli import text
+
+Rows = list[dict[str, Any]]
+
+
+# -- list -------------------------------------------------------------------------------------------------------------
+def _protocols() -> Rows:
+    from stemtrial.trial.protocol import load_protocol, protocol_names
+
+    found = [load_protocol(name) for name in protocol_names()]
+    return [
+        {
+            "protocol": p.protocol,
+            "disease": p.disease,
+            "patients": sum(a.n for a in p.arms.values()),
+            "reproduces": p.reproduces,
+            "title": p.title,
+        }
+        for p in found
+    ]
+
+
+def _therapies() -> Rows:
+    from stemtrial.report.explain import modelled
+    from stemtrial.therapy import catalogue
+
+    return [
+        {"therapy": t.name, "modelled": modelled(t), "label": t.label, "posology": t.posology, "source": t.source}
+        for t in catalogue().values()
+    ]
+
+
+def _endpoints() -> Rows:
+    from stemtrial.endpoint import definitions
+
+    return [
+        {
+            "endpoint": d.id,
+            "kind": d.kind.replace("_", " "),
+            "unit": d.unit,
+            "label": d.label,
+            "citation": d.citation,
+        }
+        for d in definitions().values()
+    ]
+
+
+def _studies() -> Rows:
+    from stemtrial.evidence import studies
+
+    return [
+        {
+            "study": s.id,
+            "disease": s.disease,
+            "kind": s.kind,
+            "role": s.role,
+            "outcomes": len(s.outcomes),
+            "citation": s.citation,
+        }
+        for s in studies().values()
+    ]
+
+
+def _claims() -> Rows:
+    from stemtrial.evidence import claims
+
+    return [
+        {"claim": c.id, "verdict": c.verdict, "text": c.claim, "what_the_record_says": c.what_the_record_says}
+        for c in claims().values()
+    ]
+
+
+def _instruments() -> Rows:
+    from stemtrial.observe import instruments
+
+    return [
+        {
+            "instrument": i.name,
+            "unit": i.unit,
+            "low": i.low,
+            "high": i.high,
+            "step": i.step,
+            "label": i.label,
+            "error": i.noise,
+        }
+        for i in instruments().values()
+    ]
+
+
+def _parameters() -> Rows:
+    from stemtrial.parameters import registry
+    from stemtrial.report.explain import standing
+
+    return [
+        {
+            "parameter": p.name,
+            "value": p.value,
+            "unit": p.unit,
+            "standing": standing(p.source),
+            "source": p.source,
+            "meaning": p.meaning,
+        }
+        for p in registry().values()
+    ]
+
+
+_LISTS: dict[str, Callable[[], Rows]] = {
+    "protocols": _protocols,
+    "therapies": _therapies,
+    "endpoints": _endpoints,
+    "studies": _studies,
+    "claims": _claims,
+    "instruments": _instruments,
+    "parameters": _parameters,
+}
+_ONLY_IN_JSON = {"therapies": "source", "endpoints": "citation", "parameters": "source"}
+"""Too much for a line; ``explain`` tells it."""
+_SHORT = {"citation", "text", "what_the_record_says", "error", "source", "meaning", "posology", "title", "label"}
+
+
+def show_list(what: str, as_json: bool) -> None:
+    """Print a list."""
+    rows = _LISTS[what]()
+    if as_json:
+        text.print_json(rows)
+    else:
+        left_out = _ONLY_IN_JSON.get(what)
+        text.records([{k: v for k, v in r.items() if k != left_out} for r in rows], fold=sorted(_SHORT))
+
+
+# -- explain ----------------------------------------------------------------------------------------------------------
+def explain_subject(subject: str, as_json: bool) -> None:
+    """Print an explanation: texts as paragraphs, lists of texts as numbered steps, rows as tables."""
+    from stemtrial.report.explain import explain
+
+    told = explain(subject)
+    if as_json:
+        text.print_json(told)
+        return
+    text.say(f"{told['title']} ({told['subject']})", style="bold")
+    parts = {k: v for k, v in told.items() if k not in ("subject", "kind", "title") and v not in ("", [], None)}
+    for name, part in parts.items():
+        if isinstance(part, str):
+            text.say(f"{name.replace('_', ' ')}: {part}" if name != "about" else part)
+    for name, part in parts.items():
+        if isinstance(part, str):
+            continue
+        text.heading(name.replace("_", " ").capitalize())
+        if isinstance(part[0], str):
+            text.steps(part)
+        else:
+            text.records(part, fold=("meaning", "source", "how", "next_value", "multiplied_by", "changes", "value"))
+
+
+# -- evidence ---------------------------------------------------------------------------------------------------------
+def show_evidence(endpoint: str, family: str | None, statistic: str | None, as_json: bool) -> None:
+    """Print a forest: pooled panels first, then rows that stand alone, then those without a verified number."""
+    from stemtrial.evidence import forest
+
+    found = forest(endpoint, family, statistic)  # type: ignore[arg-type]  # checked there
+    if as_json:
+        text.print_json(found.to_rows())
+        return
+    from stemtrial.report.words import number, span, years
+
+    def line(r: Any) -> list[str]:
+        interval = None if r.low is None and r.high is None else (r.low, r.high)
+        value = number(r.value) + (f" ({span(interval)})" if interval else "")
+        return [r.outcome_id, years(r.time_years) or "–", value, str(r.n or "–")]
+
+    t = found.term
+    text.say(f"{t.label} ({t.id}), {t.unit}; {'no' if t.benefit == 'none' else t.benefit} is better", style="bold")
+    text.say(f"{len(found.rows)} published rows in {len(found.panels)} groups that compare")
+    for p in found.panels:
+        if p.pooled is None:
+            continue
+        text.heading(_panel_title(p, years))
+        verified = [r for r in p.rows if r.standing in ("pooled", "listed", "context")]
+        lines = [[*line(r), r.standing if r.standing == "pooled" else f"{r.standing}: {r.why}"] for r in verified]
+        m, o = p.pooled.meta, p.pooled
+        pooled = f"{number(o.value)} ({span((o.low, o.high))})"
+        text.table(
+            ["outcome", "time", "value (95 % CI)", "n", "in the pool"],
+            [*lines, [f"pooled, {m.k} studies", "", pooled, "", f"I² {100 * m.i2:.0f} %"]],
+            right=[3],
+            fold=[4],
+        )
+        text.note(f"a new study would show {span((o.prediction_low, o.prediction_high))} (95 % prediction interval)")
+    for title, standings, value in (
+        ("Verified, not pooled", ("listed", "context"), True),
+        ("Recalled: not verified at a source, never pooled or scored", ("recalled",), True),
+        ("Sealed: withheld until predicted", ("sealed",), False),
+    ):
+        rows = [(p, r) for p in found.panels if value is False or p.pooled is None or standings == ("recalled",)
+                for r in p.rows if r.standing in standings]  # fmt: skip
+        if rows:
+            text.heading(f"{title} ({len(rows)})")
+            text.table(
+                ["outcome", "what", "time", "value (95 % CI)", "n", "why"],
+                [
+                    [r.outcome_id, f"{r.statistic.replace('_', ' ')}, {r.comparison}", *line(r)[1:], r.why]
+                    for _, r in rows
+                ],
+                right=[4],
+                fold=[1, 5],
+            )
+
+
+def _panel_title(p: Any, years: Callable[[Any], str]) -> str:
+    at = f", at {years(p.horizon_years)}" if p.horizon_years else ""
+    return f"{p.statistic.replace('_', ' ')}, {p.comparison} ({p.disease.upper()}{at})"
