@@ -20,10 +20,12 @@ def plan(kernel, transplants: bool):
     i = np.arange(N)
     start, end = (i * 5) % 30, DAYS - (i * 3) % 40
     drug, graft = i[i % 3 == 1], i[i % 3 == 2]
-    parts = [
-        Schedule(drug, start[drug] + 10, np.full(len(drug), kernel.dose("drugs.start.natalizumab")), np.zeros((len(drug), 4))),
-        Schedule(drug, np.full(len(drug), 400), np.full(len(drug), kernel.dose("drugs.stop")), np.zeros((len(drug), 4))),
-    ]  # fmt: skip
+
+    def dose(who, day, name):
+        kind = np.full(len(who), kernel.dose(name))
+        return Schedule(who, np.broadcast_to(day, who.shape).astype(np.int64), kind, np.zeros((len(who), 4)))
+
+    parts = [dose(drug, start[drug] + 10, "drugs.start.natalizumab"), dose(drug, 400, "drugs.stop")]
     if transplants:
         amounts = np.tile([5.0, 3.0, 2008.0, 0.0], (len(graft), 1))
         kind = np.full(len(graft), kernel.dose("ahsct.infuse.intermediate"))
