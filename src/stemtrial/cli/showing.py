@@ -120,7 +120,13 @@ _LISTS: dict[str, Callable[[], Rows]] = {
     "instruments": _instruments,
     "parameters": _parameters,
 }
-_ONLY_IN_JSON = {"therapies": "source", "endpoints": "citation", "parameters": "source"}
+_ONLY_IN_JSON = {
+    "therapies": ("source",),
+    "endpoints": ("citation",),
+    "parameters": ("source",),
+    "studies": ("kind", "outcomes"),
+    "instruments": ("step",),
+}
 """Too much for a line; ``explain`` tells it."""
 _SHORT = {"citation", "text", "what_the_record_says", "error", "source", "meaning", "posology", "title", "label"}
 
@@ -131,8 +137,8 @@ def show_list(what: str, as_json: bool) -> None:
     if as_json:
         text.print_json(rows)
     else:
-        left_out = _ONLY_IN_JSON.get(what)
-        text.records([{k: v for k, v in r.items() if k != left_out} for r in rows], fold=sorted(_SHORT))
+        left_out = _ONLY_IN_JSON.get(what, ())
+        text.records([{k: v for k, v in r.items() if k not in left_out} for r in rows], fold=sorted(_SHORT))
 
 
 # -- explain ----------------------------------------------------------------------------------------------------------

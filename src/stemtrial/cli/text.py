@@ -125,10 +125,10 @@ def tables(columns: Sequence[str], parts: Sequence[tuple[str, list[list[str]]]])
 
 
 def _widths(columns: Sequence[str], lines: Sequence[Sequence[str]], fold: Sequence[int] = ()) -> list[int]:
-    """Widths that fit the line: what may fold gives way first, names in the first column last, so they can be copied."""
+    """Widths that fit the line: what may fold gives way first, names (the first column) last, to be copied whole."""
     widths = [max([len(name), *(len(line[k]) for line in lines)]) for k, name in enumerate(columns)]
     room = console().width - GAP * (len(columns) - 1)
-    for able, least in ((fold, 24), (range(1, len(widths)), 9), (range(len(widths)), 1)):
+    for able, least in ((fold, 24), (range(1, len(widths)), 12), (range(len(widths)), 1)):
         while sum(widths) > room and any(widths[k] > least for k in able):
             widths[max(able, key=lambda k: widths[k])] -= 1
     return widths

@@ -28,14 +28,19 @@ from stemtrial.report.formula import formula
 from stemtrial.therapy import FAMILIES, TherapyInfo, catalogue, compose_ms, drugs
 
 Explained = dict[str, Any]
-DISEASES = {"ms": "Multiple sclerosis: a patient as equations"}
+_DISEASES = {"ms": "Multiple sclerosis: a patient as equations"}
 _FAMILY_OF = {"ahsct": "ahsct", "dmt": "drugs", "steroid": "steroids"}
 _ALL = tuple(sorted(FAMILIES))
 
 
+def diseases() -> Mapping[str, str]:
+    """Diseases that have a model: name, and what the model is."""
+    return _DISEASES
+
+
 def subjects() -> list[str]:
     """Names that :func:`explain` knows: diseases, therapies, families of therapies, endpoints."""
-    return list(dict.fromkeys([*DISEASES, *catalogue(), *FAMILIES, *definitions()]))
+    return list(dict.fromkeys([*_DISEASES, *catalogue(), *FAMILIES, *definitions()]))
 
 
 def explain(subject: str) -> Explained:
@@ -57,7 +62,7 @@ def explain(subject: str) -> Explained:
     InputError
         If the name is unknown; the closest names are listed.
     """
-    if subject in DISEASES:
+    if subject in _DISEASES:
         return _disease(subject)
     if subject in catalogue() or subject in FAMILIES:
         return _therapy(subject)
@@ -97,7 +102,7 @@ def _disease(name: str) -> Explained:
     return {
         "subject": name,
         "kind": "disease",
-        "title": DISEASES[name],
+        "title": _DISEASES[name],
         "about": f"Composed with all therapies ({', '.join(_ALL)}); what is composed but not given changes nothing.",
         "order_of_a_day": order_of_a_day(model),
         "states": [_state(model, s) for s in model.states],
