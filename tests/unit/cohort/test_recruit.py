@@ -1,4 +1,4 @@
-"""Recruiting: people by index, screened by the rules, replayed with the same bits, cached, and told when nobody comes."""
+"""Recruiting: people by index, screened by the rules, replayed with the same bits, cached; nobody eligible is told."""
 
 from __future__ import annotations
 
