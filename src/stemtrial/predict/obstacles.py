@@ -64,7 +64,11 @@ def obstacles(protocol: Protocol) -> Iterator[tuple[Loc, str]]:
 
 
 def _endpoints(protocol: Protocol) -> Iterator[tuple[Loc, str]]:
-    reproduced = study(protocol.reproduces) if protocol.reproduces else None
+    try:
+        reproduced = study(protocol.reproduces) if protocol.reproduces else None
+    except InputError as e:
+        yield ("reproduces",), str(e)
+        return
     outcomes = {o.outcome_id: o for o in reproduced.outcomes} if reproduced else {}
     unknown = False
     for below, use in protocol.endpoints.located():
@@ -86,7 +90,7 @@ def _endpoints(protocol: Protocol) -> Iterator[tuple[Loc, str]]:
             o, row = outcomes[outcome], tied.get(outcome)
             loc: Loc = ("endpoints", *below, "predicts", i)
             if row is None:
-                at = "" if o.time_years is None else f" at {o.time_years:g} years"
+                at = "" if o.time_years is None else f" at year {o.time_years:g}"
                 what = f"'{outcome}' is of {' and '.join(o.arms)}{at}, which no estimate here is; mend at_years or arms"
                 yield loc, what
             elif row.statistic != o.statistic:

@@ -1,0 +1,194 @@
+"""Mistakes of a user: one line on stderr that says place, rule and fix, status 2, and nothing left behind."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+import stemtrial.trial.protocol
+
+MIST = Path(stemtrial.trial.protocol.__file__).parent / "protocols" / "mist.yaml"
+MIST_TEXT = MIST.read_text(encoding="utf-8")
+
+
+def tree(folder: Path) -> set[str]:
+    return {str(p.relative_to(folder)) for p in folder.rglob("*")}
+
+
+def refused(said, *words: str, code: int = 2) -> str:
+    """The one line that was said."""
+    lines = said.err.splitlines()
+    assert said.code == code, said.err
+    assert said.out == ""
+    mine = [x for x in lines if x != "stemtrial: recruiting"]
+    assert len(mine) == 1, said.err
+    assert mine[0].startswith("stemtrial: ")
+    assert "Traceback" not in said.err
+    for word in words:
+        assert word in mine[0], mine[0]
+    return mine[0]
+
+
+# what replaces what in MIST, the place, the words of the message. fmt: off
+BAD = {
+    "unknown endpoint": ("{id: relapse_rate, ", "{id: relapse_rat, ", "did you mean 'relapse_rate'"),
+    "impossible eligibility": ("18 <= age_years <= 55", "edss >= 8.0", "lets nobody in"),
+    "negative dose": ("cells_1e6_per_kg: 5.0", "cells_1e6_per_kg: -5.0", "outside the range from 2 to 20"),
+    "misspelled key": ("randomisation: {", "randomization: {", "did you mean 'randomisation'?"),
+    "missing unit": ("cells_1e6_per_kg: 5.0", "cells: 5.0", "needs its unit in the name; use cells_1e6_per_kg"),
+    "tag": ("protocol: mist", 'protocol: !!python/object/apply:os.system ["touch pwned"]', "are not allowed"),
+    "bomb": ("protocol: mist", "a: &a [x, x]\nb: [*a, *a]\nprotocol: mist", "anchors and aliases"),
+    "duplicate key": ("disease: ms", "disease: ms\ndisease: ms", "stands twice"),
+    "no model": ("natalizumab: 22", "ocrelizumab: 22", "has no model yet"),
+    "steroids as regimen": ("natalizumab: 22", "methylprednisolone: 22", "for every reported relapse already"),
+    "course": ("course: rrms", "course: spms", "cannot be recruited yet"),
+    "unmeasured": ("18 <= age_years <= 55", "ambulation_index < 0.5", "does not measure"),
+    "wrong estimator": (
+        "{id: relapse_rate, estimator: negative_binomial}",
+        "{id: relapse_rate, estimator: cox}",
+        "does not fit",
+    ),
+    "rule without event": ("when: confirmed_worsening.mist", "when: relapse", "no event that a visit can show"),
+    "switch": ("switch_on: relapse", "switch_on: neda3", "not computed yet"),
+    "unknown outcome": ("burt2019_mist#9]", "burt2019_mist#99]", "has no outcome"),
+    "other time": (
+        "id: edss, estimator: mean, at_years: [1]",
+        "id: edss, estimator: mean, at_years: [2]",
+        "mend at_years",
+    ),
+    "other statistic": ("estimator: cox,", "estimator: logrank,", "is a hazard_ratio, logrank gives a p_value"),
+    "unknown study": ("reproduces: burt2019_mist", "reproduces: burt2019_mis", "burt2019_mis"),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize("command", ["run", "check", "cohort"])
+@pytest.mark.parametrize("mistake", BAD)
+def test_bad_protocol(cli, tmp_path, mistake, command):
+    old, new, words = BAD[mistake]
+    assert old in MIST_TEXT, old
+    (tmp_path / "trial.yaml").write_text(MIST_TEXT.replace(old, new, 1))
+    before = tree(tmp_path)
+    line = refused(cli(command, "trial.yaml"), words)
+    assert re.match(r"stemtrial: trial\.yaml:\d+:\d+: ", line), line
+    at = int(line.split(":")[2])
+    changed = [
+        k
+        for k, (a, b) in enumerate(
+            zip(MIST_TEXT.splitlines(), (tmp_path / "trial.yaml").read_text().splitlines(), strict=False), 1
+        )
+        if a != b
+    ]
+    assert mistake in ("unknown study", "steroids as regimen", "no model") or at in range(changed[0], changed[0] + 3)
+    assert tree(tmp_path) == before
+
+
+def test_empty_file(cli, tmp_path):
+    (tmp_path / "empty.yaml").write_text("")
+    refused(cli("run", "empty.yaml"), "empty.yaml:1:1: the file is empty")
+    assert tree(tmp_path) == {"empty.yaml"}
+
+
+def test_protocol_nobody_is_eligible_for(cli, tmp_path):
+    (tmp_path / "t.yaml").write_text(MIST_TEXT.replace("relapses_last_12_months >= 2", "relapses_last_12_months >= 19"))
+    for command in ("run", "cohort"):
+        line = refused(cli(command, "t.yaml"), "population.eligibility: nobody is eligible", "widen the rule")
+        assert re.match(r"stemtrial: t\.yaml:10:3: ", line)
+    assert tree(tmp_path) == {"t.yaml"}
+
+
+OPTIONS = [
+    (("--threads", "0"), "--threads 0 is out of range; use 1 or more"),
+    (("--replicates", "0"), "--replicates 0 is out of range; use 1 or more"),
+    (("--replicates", "-3"), "use 1 or more"),
+    (("--replicates", "100000000"), "use at most 1000000"),
+    (("--replicates", "ten"), "'--replicates'"),
+    (("--patients", "0"), "use 1 or more"),
+    (("--patients", "1"), "too few for 2 arms; give at least 2"),
+    (("--seed", "-1"), "--seed -1 is out of range; use 0 or more"),
+    (("--seed", "99999999999999999999"), "--seed"),
+    (("--draws", "2"), "no posterior has been fitted yet"),
+    (("--draws", "0"), "--draws 0 is out of range"),
+    (("--keep", "some"), "--keep 'some' is not known; valid: all"),
+    (("--out", ""), "--out names no folder"),
+    (("--replicats", "3"), "--replicates"),
+    (("extra",), "extra"),
+]
+
+
+@pytest.mark.parametrize("command", [("run", "mist"), ("compare", "burt2019_mist")], ids=lambda c: c[0])
+@pytest.mark.parametrize(("options", "words"), OPTIONS, ids=lambda x: " ".join(x) if isinstance(x, tuple) else "")
+def test_bad_option(cli, tmp_path, command, options, words):
+    refused(cli(*command, *options), words)
+    assert tree(tmp_path) == set()
+
+
+COMMANDS = [
+    (("rnu", "mist"), "Did you mean 'run'?"),
+    (("run",), "PROTOCOL"),
+    (("run", "misst"), "protocol 'misst' is not known; did you mean 'mist'?"),
+    (("run", "./nope.yaml"), "./nope.yaml: no such file"),
+    (("check", "."), "is a directory"),
+    (("compare", "burt2019_mis"), "did you mean 'burt2019_mist'"),
+    (("compare", "coles2012_carems2"), "no protocol reproduces 'coles2012_carems2' yet"),
+    (("list",), "protocols|therapies"),
+    (("list", "protocol"), "did you mean 'protocols'?"),
+    (("explain", "natalizumb"), "did you mean 'natalizumab'?"),
+    (("evidence", "neda33"), "did you mean"),
+    (("evidence", "neda3", "--family", "hsc"), "did you mean 'hsct'?"),
+    (("evidence", "neda3", "--statistic", "odds"), "statistic 'odds' is not known"),
+    (("cohort", "mist", "--threads", "0"), "--threads 0 is out of range"),
+]
+
+
+@pytest.mark.parametrize(("args", "words"), COMMANDS, ids=lambda x: " ".join(x) if isinstance(x, tuple) else "")
+def test_bad_command(cli, tmp_path, args, words):
+    refused(cli(*args), words)
+    assert tree(tmp_path) == set()
+
+
+def test_folder_that_cannot_be_used(cli, tmp_path):
+    small = ("run", "mist", "--replicates", "2", "--patients", "4")
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.doc").write_text("mine")
+    assert cli(*small, "-o", "other").code == 0
+    before = tree(tmp_path)
+    refused(cli(*small, "-o", "file"), "file is a file; name a folder")
+    refused(cli(*small, "-o", "file/below"), "is a file; name another folder")
+    refused(cli(*small, "-o", "full"), "is not empty and holds no run")
+    refused(cli(*small, "-o", "other", "--seed", "5"), "other holds another run")
+    if sys.platform == "linux":
+        refused(cli(*small, "-o", "/proc/below"), "/proc/below cannot be written")
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
+def test_folder_without_permission(cli, tmp_path):
+    (tmp_path / "locked").mkdir(mode=0o500)
+    refused(cli("run", "mist", "--replicates", "2", "-o", "locked/run"), "cannot be written (Permission denied)")
+
+
+def test_full_disk_is_one_line(cli, monkeypatch):
+    def full(*args: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "part-00000.npz")
+
+    monkeypatch.setattr("stemtrial.store.chunks.write_atomic", full)
+    said = cli("run", "mist", "--replicates", "2", "--patients", "4")
+    assert said.code == 1
+    assert said.err.splitlines()[-1].startswith("stemtrial: part-00000.npz: No space left on device;")
+    assert "Traceback" not in said.err
+
+
+def test_lack_of_memory_is_one_line(cli, monkeypatch):
+    def hungry(*args: object, **kwargs: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("stemtrial.predict.predict", hungry)
+    said = cli("run", "mist", "--replicates", "2")
+    assert (said.code, said.err) == (1, "stemtrial: not enough memory; use fewer patients or fewer threads\n")

@@ -1,0 +1,100 @@
+"""What a valid protocol asks for that cannot be computed; agreement at the published size only; published baselines."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stemtrial.cohort.recruit import HISTORY, recruit
+from stemtrial.endpoint import definitions
+from stemtrial.errors import InputError
+from stemtrial.evidence import Baseline, study
+from stemtrial.parameters import point_draw
+from stemtrial.predict import Settings, care_of, obstacles, predict
+from stemtrial.predict.curves import BASELINE
+from stemtrial.predict.estimate import rows_of
+from stemtrial.predict.obstacles import ESTIMATORS, EXAMINED
+from stemtrial.predict.page import PUBLISHED_BASELINE, published_baseline
+from stemtrial.predict.summary import summarise
+from stemtrial.therapy import compose_ms
+from stemtrial.trial.entry import families_of
+from stemtrial.trial.parts import EndpointUse
+from stemtrial.trial.protocol import load_protocol
+
+
+def test_mist_can_be_run():
+    assert list(obstacles(load_protocol("mist"))) == []
+
+
+def test_screening_measures_what_obstacles_think_it_does():
+    p = load_protocol("mist")
+    people = recruit(compose_ms(families_of(p)), point_draw(), 0, care_of(p), p.population.criteria, 100)
+    assert set(people.screening) | {"course"} == HISTORY | EXAMINED | {"entry_year"}
+
+
+def test_every_kind_of_endpoint_has_its_estimators():
+    assert {d.kind for d in definitions().values()} <= set(ESTIMATORS)
+
+
+@pytest.mark.parametrize("endpoint", definitions())
+@pytest.mark.parametrize("estimator", ["cox", "logrank", "kaplan_meier", "median_time", "proportion", "mean", "rate"])
+def test_an_estimator_fits_or_is_refused(endpoint, estimator, tmp_path):
+    p = load_protocol("mist")
+    at = (1.0,) if estimator in ("kaplan_meier", "mean") else ()
+    use = EndpointUse.model_construct(id=endpoint, estimator=estimator, at_years=at, predicts=())
+    p = p.model_copy(update={"endpoints": p.endpoints.model_copy(update={"primary": use, "secondary": ()})})
+    found = list(obstacles(p))
+    if estimator in ESTIMATORS[definitions()[endpoint].kind]:
+        assert found == []
+    else:
+        assert [loc for loc, _ in found] == [("endpoints", "primary", "estimator")]
+        with pytest.raises(InputError, match=r"endpoints\.primary\.estimator: .* does not fit"):
+            predict(p, Settings(replicates=1), folder=tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("estimator", sorted({e for fits in ESTIMATORS.values() for e in fits}))
+def test_estimators_that_fit_give_numbers(estimator, tmp_path):
+    """Each pair that is let through is computed, on a trial large enough to hold events."""
+    p = load_protocol("mist")
+    at = (1.0, 2.0) if estimator in ("kaplan_meier", "mean", "mean_difference") else ()
+    uses = tuple(
+        EndpointUse.model_construct(id=k, estimator=estimator, at_years=at, predicts=())
+        for k, d in definitions().items()
+        if estimator in ESTIMATORS[d.kind]
+    )
+    p = p.model_copy(update={"endpoints": p.endpoints.model_copy(update={"primary": uses[0], "secondary": uses[1:]})})
+    run = predict(p, Settings(replicates=2), folder=tmp_path / "run")
+    assert {e["endpoint"] for e in run.estimates} == {u.id for u in uses}
+    assert any(e["median"] is not None for e in run.estimates)
+
+
+def test_values_are_scored_at_the_published_size_only():
+    p, s = load_protocol("mist"), study("burt2019_mist")
+    rows = rows_of(p, s)
+    values = np.tile(np.linspace(0.0, 1.0, 9), (len(rows), 1))
+    scored = summarise(rows, values, s, n_draws=1, labels=[])
+    other = summarise(rows, values, s, n_draws=1, labels=[], scored=False)
+    assert {e["agrees"] for e in scored} == {True, False, None}
+    assert {e["agrees"] for e in other} == {None}
+    assert [e | {"agrees": None} for e in scored] == other
+
+
+def test_published_baseline_is_read_from_fields_that_exist():
+    assert set(PUBLISHED_BASELINE) == set(BASELINE)
+    assert set(PUBLISHED_BASELINE.values()) <= set(Baseline.model_fields)
+    b = Baseline(female_fraction=0.7, disease_duration_years_mean=5.5, t2_volume_ml_mean=12.0, age_mean=36.0)
+    shown = {k: published_baseline(b, k) for k in BASELINE}
+    assert shown["female"] == pytest.approx(70.0)
+    assert (shown["age_years"], shown["disease_duration_years"], shown["t2_volume_ml"]) == (36.0, 5.5, 12.0)
+    assert shown["edss"] is None
+    assert published_baseline(None, "edss") is None
+
+
+def test_chunk_size_changes_nothing(tmp_path):
+    p = load_protocol("mist")
+    digests = {
+        predict(p, Settings(replicates=4, patients=10, chunk=chunk), folder=tmp_path / str(chunk)).run["digest"]
+        for chunk in (None, 1, 3)
+    }
+    assert len(digests) == 1
