@@ -117,9 +117,7 @@ def _command(name: str, o: Options) -> str:
 def progress(protocol: Any) -> Iterator[Any]:
     """Give a function of (stage, fraction) that shows on stderr how far the run is: bars, or lines if no terminal."""
     if _will_compile(protocol):
-        text.console(err=True).print(
-            "compiling the model for this machine; once only, about 20 seconds", style="dim", soft_wrap=True
-        )
+        print("stemtrial: compiling the model, once for this machine (about 20 s)", file=sys.stderr, flush=True)
     if not sys.stderr.isatty():
         yield _Lines()
         return
