@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from llvmlite import binding
 
 from stemtrial.kernel.lower import Program
 from stemtrial.kernel.numba_backend import print_numba
@@ -34,11 +35,8 @@ def source_hash(text: str) -> str:
 
 def compile_program(program: Program, width: int = 64) -> Callable[..., None]:
     """Return the compiled ``run`` function of a program; from memory, else from disk, else compiled now."""
-    if width not in (16, 32, 64, 128, 256):
-        raise ValueError(f"block width is 16, 32, 64, 128 or 256, not {width}")
-    # LLVM's tuning prefers 256-bit vectors on some AVX-512 machines; the kernel is 1.7 times faster with all 512
-    config: Any = numba.config
-    config.CPU_FEATURES = config.CPU_FEATURES or _wide_features()
+    if width not in (1, 16, 32, 64, 128, 256):  # 1 is one patient an iteration, for comparison
+        raise ValueError(f"block width is 1, 16, 32, 64, 128 or 256, not {width}")
     text = print_numba(program, width)
     key = source_hash(text)
     if key not in _LOADED:
@@ -47,11 +45,19 @@ def compile_program(program: Program, width: int = 64) -> Callable[..., None]:
     return run
 
 
-def _wide_features() -> str | None:
-    from llvmlite import binding
+def use_wide_vectors() -> None:
+    """Let LLVM use 512-bit vectors where the machine has them.
 
+    Its tuning prefers 256 bits on some AVX-512 machines; the kernel is 1.4 times faster with all 512. Numba reads the
+    setting when it compiles its first function, so this runs on import. It decides speed only, not a bit of a result.
+    """
     features = binding.get_host_cpu_features()
-    return str(features.flatten()) + ",-prefer-256-bit" if features.get("avx512f") else None
+    config: Any = numba.config
+    if config.CPU_FEATURES is None and features.get("avx512f"):
+        config.CPU_FEATURES = features.flatten() + ",-prefer-256-bit"
+
+
+use_wide_vectors()
 
 
 def _load(key: str, text: str) -> Any:
