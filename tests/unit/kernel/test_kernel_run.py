@@ -85,9 +85,8 @@ def test_two_runs_are_equal(kernel, reference):
     same(reference, run(kernel))
 
 
-@pytest.mark.parametrize("width", [16, 256])
-def test_block_widths_change_no_bit(reference, width):
-    same(reference, run(build(toy(), width=width)))
+def test_narrow_blocks_change_no_bit(reference):
+    same(reference, run(build(toy(), width=16)))
 
 
 def test_other_widths_are_refused(kernel):
@@ -102,7 +101,7 @@ def test_a_patient_alone_is_the_patient_among_many(kernel, reference):
         np.testing.assert_array_equal(alone[f"state {k}"], reference[f"state {k}"][rows])
 
 
-def test_an_unused_family_changes_no_bit(reference):
+def test_an_unused_family_in_wide_blocks_changes_no_bit(reference):
     bigger = build(toy(family=True), width=128)
     got = run(bigger)
     same(reference, got)
