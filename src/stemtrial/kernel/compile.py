@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numba
-from llvmlite import binding
 
 from stemtrial.kernel.lower import Program
 from stemtrial.kernel.numba_backend import print_numba
@@ -43,21 +42,6 @@ def compile_program(program: Program, width: int = 64) -> Callable[..., None]:
         _LOADED[key] = _load(key, text.replace("@njit(", "@njit(cache=True, "))
     run: Callable[..., None] = _LOADED[key].run
     return run
-
-
-def use_wide_vectors() -> None:
-    """Let LLVM use 512-bit vectors where the machine has them.
-
-    Its tuning prefers 256 bits on some AVX-512 machines; the kernel is 1.4 times faster with all 512. Numba reads the
-    setting when it compiles its first function, so this runs on import. It decides speed only, not a bit of a result.
-    """
-    features = binding.get_host_cpu_features()
-    config: Any = numba.config
-    if config.CPU_FEATURES is None and features.get("avx512f"):
-        config.CPU_FEATURES = features.flatten() + ",-prefer-256-bit"
-
-
-use_wide_vectors()
 
 
 def _load(key: str, text: str) -> Any:
