@@ -19,15 +19,16 @@ FAMILIES = ("ahsct", "drugs", "steroids")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give the session its own cache, unless $STEMTRIAL_CACHE names one.
+    """Give the session its own cache, in which the compiled kernels alone outlive it.
 
-    Recruits are computed afresh in every session, since their key does not cover the source of the cohort; compiled
-    kernels are kept between sessions, since theirs is the hash of the whole source.
+    The key of recruits does not cover the source of the cohort, so that those of another session may be stale; the key
+    of a kernel is the hash of its whole source. Kernels lie in $STEMTRIAL_CACHE where that is set, else in pytest's.
     """
-    if os.environ.get("STEMTRIAL_CACHE"):
-        return
+    given = os.environ.get("STEMTRIAL_CACHE")
+    kernels = Path(given) / "kernels" if given else Path(config.cache.mkdir("kernels"))
+    kernels.mkdir(parents=True, exist_ok=True)
     root = Path(tempfile.mkdtemp(prefix="stemtrial-tests-"))
-    (root / "kernels").symlink_to(config.cache.mkdir("kernels"), target_is_directory=True)
+    (root / "kernels").symlink_to(kernels.resolve(), target_is_directory=True)
     os.environ["STEMTRIAL_CACHE"] = str(root)
     config.add_cleanup(lambda: shutil.rmtree(root, ignore_errors=True))
 

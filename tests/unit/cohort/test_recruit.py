@@ -72,20 +72,30 @@ def test_recruits_are_distinct_and_alive(found):
     assert (found.constants["age0"] == found.screening["age_years"]).all()
 
 
-def replay(everything, point, index):
-    """One person from onset to screening, by the definitions, alone."""
-    i = np.array([index], np.uint64)
+def replay(everything, point, *index):
+    """People from onset to screening, by the definitions, and nobody else."""
+    i = np.array(index, np.uint64)
     u = uniforms(RUN_IN_SEED, i, 0, "cohort.referral", 4)
     shape, scale, low = (point[f"cohort.duration.platform_drugs_{k}"] for k in ("shape", "scale", "low"))
     duration = low + scale * special.gammaincinv(shape, u[:, 0])
     year = CARE.entry_years[0] + (CARE.entry_years[1] - CARE.entry_years[0]) * u[:, 1]
     constants, state = people_at_onset(RUN_IN_SEED, i, point, entry_year=year, duration_years=duration)
-    person = everything.population(0, i, constants, state)
-    target = max(400, int(duration[0] * YEAR))
-    begin = max(0, target - round(point["cohort.platform_years"] * YEAR))
-    kind = np.array([everything.dose("drugs.start.interferon_beta")])
-    drug = Schedule(np.zeros(1, int), np.array([begin]), kind, np.zeros((1, 4)))
-    return i, constants, person, drug
+    target = np.maximum(400, (duration * YEAR).astype(int))
+    begin = np.maximum(0, target - round(point["cohort.platform_years"] * YEAR))
+    kind = np.full(len(i), everything.dose("drugs.start.interferon_beta"))
+    drug = Schedule(np.arange(len(i)), begin, kind, np.zeros((len(i), 4)))
+    return i, constants, everything.population(0, i, constants, state), drug
+
+
+def test_relapses_before_screening_are_those_of_the_run_in(everything, point, found):
+    _, _, crowd, drug = replay(everything, point, *found.index)
+    day = np.round(found.screening["disease_duration_years"] * YEAR).astype(int)
+    told = everything.advance(crowd, 0, day + 1, point, RUN_IN_SEED, schedule=drug).events
+    relapse = told["kind"] == everything.event("relapse")
+    who, ago = told["patient"][relapse], day[told["patient"][relapse]] - told["day"][relapse]
+    for months, days in ((12, 365), (24, 730)):
+        count = np.bincount(who[(ago >= 0) & (ago < days)], minlength=len(found))
+        np.testing.assert_array_equal(found.screening[f"relapses_last_{months}_months"], count)
 
 
 def test_a_recruit_replayed_alone_has_the_same_bits(everything, point, found):
