@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
-import resource
 import statistics
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import assemblies, flops_per_lane, fma_peak, load_average, registers
+from benchmarks.machine import assemblies, flops_per_lane, fma_peak, load_average, peak_memory, registers
 from stemtrial.cohort.population import people_at_onset
 from stemtrial.kernel import Kernel, Population, Schedule
 from stemtrial.kernel.compile import compile_program
@@ -132,8 +131,9 @@ def _function(source: str, name: str) -> str:
 
 
 SCALING = """
-import resource, sys, time
+import sys, time
 from benchmarks.kernel import ALL, P, RUN_IN, people
+from benchmarks.machine import peak_memory
 from stemtrial.therapy import compose_ms
 n, days = int(sys.argv[1]), int(sys.argv[2])
 k = compose_ms(ALL)
@@ -142,7 +142,7 @@ p = people(k, n)
 t = time.thread_time()
 k.advance(p, RUN_IN, RUN_IN + days, P, 1)
 t = time.thread_time() - t
-print(t / n / days, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+print(t / n / days, peak_memory())
 """
 
 
@@ -210,7 +210,7 @@ def measure(quick: bool = False) -> dict[str, Any]:
         "two_threads": two_threads(full, 8192 if quick else 65536, 3 if quick else 5),
         "block_width": widths,
         "load_average": load_average(),
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mib": peak_memory() / 2**20,
     }
 
 
@@ -223,7 +223,7 @@ def show(m: dict[str, Any]) -> None:
         print(f"  {k:44s} {v / 1e6:6.1f} M  ({low:.1f} to {high:.1f}), {lesions:.3f} lesions a day")
     c = m["machine_code"]
     print(
-        f"flops a patient-day, from the machine code: {c['flops_per_patient_day']:.0f} {json.dumps(c['flops_per_lane'])}"
+        f"flops a patient-day, in the machine code: {c['flops_per_patient_day']:.0f} {json.dumps(c['flops_per_lane'])}"
     )
     print(f"  of a measured fma peak of {c['fma_peak_gflops']:.0f} GF/s: {m['fraction_of_fma_peak']:.2f}")
     print(f"  registers named in the dense pass: {c['registers_in_dense']}")

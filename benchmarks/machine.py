@@ -5,8 +5,11 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import resource
+import sys
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from llvmlite import binding
@@ -103,6 +106,21 @@ def flops_per_lane(assembly: str, stores_per_lane: int) -> tuple[float, Counter[
 def registers(assembly: str) -> dict[str, int]:
     """How often each vector register kind is named."""
     return {r: len(re.findall(rf"%{r}\d", assembly)) for r in ("zmm", "ymm", "xmm")}
+
+
+def peak_memory() -> int:
+    """Peak resident memory of this process in bytes.
+
+    Linux carries ``ru_maxrss`` over from the process that started this one, so the child of a large benchmark would
+    report its parent; the high-water mark in /proc is the process's own.
+    """
+    try:
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    except OSError:
+        found = None
+    if found is not None:
+        return int(found[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def load_average() -> float:

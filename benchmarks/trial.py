@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 import time
 from typing import Any
 
+from benchmarks.machine import peak_memory
 from stemtrial.cohort.recruit import recruit, wanted_recruits
 from stemtrial.evidence import study
 from stemtrial.parameters import point_draw
@@ -20,13 +20,14 @@ from stemtrial.trial.entry import families_of
 from stemtrial.trial.protocol import load_protocol
 
 MEMORY = """
-import resource, sys, tempfile
+import sys, tempfile
 from pathlib import Path
+from benchmarks.machine import peak_memory
 from stemtrial.predict import Settings, predict
 from stemtrial.trial.protocol import load_protocol
 with tempfile.TemporaryDirectory() as folder:
     predict(load_protocol("mist"), Settings(replicates=int(sys.argv[1])), folder=Path(folder) / "run")
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+print(peak_memory() / 2**20)
 """
 
 
@@ -54,7 +55,7 @@ def measure(quick: bool = False) -> dict[str, Any]:
     return {
         "cpu_seconds_per_100_replicates": best,
         "peak_mib_by_replicates": memory,
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mib": peak_memory() / 2**20,
     }
 
 
