@@ -33,6 +33,7 @@ def falling_root(
 
     """
     x, low, high = start.copy(), np.broadcast_to(low, start.shape), np.broadcast_to(high, start.shape)
+    done = np.zeros(start.shape, bool)  # a root that has settled stays: it must not depend on which others are sought
     for i in range(NEWTON_STEPS + BISECTIONS):
         score, information = function(x)
         low, high = np.where(score >= 0, x, low), np.where(score <= 0, x, high)
@@ -45,7 +46,9 @@ def falling_root(
             outside |= np.isfinite(low) & np.isfinite(high)
         stuck = outside & ~settled
         nxt[stuck] = low[stuck] / 2 + high[stuck] / 2
-        moved, x = np.abs(nxt - x), nxt
-        if not (moved > TOLERANCE * (1 + np.abs(x))).any():
+        nxt = np.where(done, x, nxt)
+        done |= np.abs(nxt - x) <= TOLERANCE * (1 + np.abs(nxt))
+        x = nxt
+        if done.all():
             break
     return x

@@ -91,6 +91,11 @@ def _by_one_over_u(u: Floats) -> tuple[Floats, Floats]:
     return np.where(small, series, f), np.where(small, series_slope, slope)
 
 
+def _in_order(x: Floats) -> Floats:
+    """Row sums, one after the other: trailing zeros, which the largest count of the batch decides, change no bit."""
+    return x.cumsum(1)[:, -1] if x.shape[1] else np.zeros(len(x))
+
+
 class _Likelihood:
     """NB2 likelihood of counts ``y`` (replicates, patients) by log rates ``b`` (groups, replicates) and a dispersion.
 
@@ -129,7 +134,7 @@ class _Likelihood:
             poisson: Floats = (self.y * log_mu - mu).sum(1)
             return poisson
         tail = (self.y + 1 / alpha) * np.log1p(alpha * mu)
-        total: Floats = (self.above * np.log1p(alpha * self.j)).sum(1) + (self.y * log_mu - tail).sum(1)
+        total: Floats = _in_order(self.above * np.log1p(alpha * self.j)) + (self.y * log_mu - tail).sum(1)
         return total
 
     def rates(self, alpha: Floats, guess: Floats) -> Floats:
@@ -149,8 +154,8 @@ class _Likelihood:
         v = 1 / (1 + a * mu)
         f, f_slope = _by_one_over_u(a * mu)
         gamma = self.j / (1 + a * self.j)
-        first = (self.above * gamma).sum(1) + (mu * mu * f - y * mu * v).sum(1)
-        second = -(self.above * gamma**2).sum(1) + (mu**3 * f_slope + y * (mu * v) ** 2).sum(1)
+        first = _in_order(self.above * gamma) + (mu * mu * f - y * mu * v).sum(1)
+        second = -_in_order(self.above * gamma**2) + (mu**3 * f_slope + y * (mu * v) ** 2).sum(1)
         own, cross = self.by_group(mu * (1 + a * y) * v * v), self.by_group((y - mu) * mu * v * v)
         second += np.divide(cross**2, own, out=np.zeros_like(own), where=own > 0).sum(0)
         return first, second
@@ -206,7 +211,7 @@ def _dispersion(model: _Likelihood, b: Floats) -> tuple[Floats, Floats]:
             return a * first, -(a * a * second + a * first)
 
         start[over] = np.exp(falling_root(profile, np.log(start[over]), low[over], high[over]))
-        at_start[:, over] = part.rates(start[over], rates)
+        at_start[:, over] = part.rates(start[over], at_start[:, over])
     return start, at_start
 
 

@@ -24,7 +24,7 @@ from stemtrial.kernel import YEAR, Kernel, Schedule, derive_seed, uniforms
 from stemtrial.observe import Deficits, EdssRater, PatientWeights, RaterState
 from stemtrial.observe.parameters import EdssParameters, from_draw, load
 from stemtrial.parameters import Draws
-from stemtrial.store.cache import cached
+from stemtrial.store import cached, package_hash
 
 Floats = NDArray[np.float64]
 BATCH = 20_000
@@ -140,7 +140,7 @@ def recruit(
         "rules": [r.text for r in rules.rules],
         "wanted": wanted,
         "pool": [BATCH, max_pool],
-        "version": 3,
+        "code": package_hash("cohort", "observe", "analysis"),
     }
 
     def compute() -> dict[str, NDArray[Any]]:
@@ -191,7 +191,8 @@ def _batch(
     target = np.maximum(400, duration * YEAR).astype(np.int64)
     wait = p["cohort.referral_days.low"] + (p["cohort.referral_days.high"] - p["cohort.referral_days.low"]) * u[:, 2]
     wait = wait.astype(np.int64)
-    schedule = _before_entry(kernel, care, p, target)
+    begun = np.maximum(0, target - round(p["cohort.platform_years"] * YEAR))
+    schedule = _before_entry(kernel, care, begun)
 
     # pass 1: the run-in history
     people = kernel.population(0, index, constants, state)
@@ -200,7 +201,8 @@ def _batch(
     relapses = _Relapses(told["patient"][is_relapse], told["day"][is_relapse], BATCH)
     last = relapses.last_until(target)
     screened = last + wait
-    referred = last >= 0
+    # relapses are counted while on the drug taken before entry: it has been taken for the whole of the last year
+    referred = (last >= 0) & (screened >= begun + 365 if care.before_entry != "none" else True)
     death = told["patient"][told["kind"] == kernel.event("death")]
     day_of_death = np.full(BATCH, np.iinfo(np.int64).max)
     day_of_death[death] = told["day"][told["kind"] == kernel.event("death")]
@@ -267,11 +269,10 @@ def _batch(
     return out
 
 
-def _before_entry(kernel: Kernel, care: Care, p: Mapping[str, float], target: NDArray[np.int64]) -> Schedule:
+def _before_entry(kernel: Kernel, care: Care, begun: NDArray[np.int64]) -> Schedule:
     if care.before_entry == "none":
         return Schedule.empty()
-    n = len(target)
-    begun = np.maximum(0, target - round(p["cohort.platform_years"] * YEAR))
+    n = len(begun)
     dose = np.full(n, kernel.dose("drugs.start.interferon_beta"))
     return Schedule(np.arange(n), begun, dose, np.zeros((n, 4)))
 

@@ -2,7 +2,7 @@
 
 This file is pasted, as text, at the head of every generated kernel, so that the hash of a kernel covers its
 mathematics too. No libm call is made and every multiply-add is an explicit fma: the bits are the same on every
-vector width and do not depend on what else is compiled beside it. Errors are 1-2 ulp (``tests/unit/kernel``).
+vector width and do not depend on what else is compiled beside it. Errors are a few ulp (``tests/unit/kernel``).
 """
 # ruff: noqa: D103
 # mypy: ignore-errors
@@ -101,16 +101,17 @@ def exp(x):
     k = bits(z)
     kd = z - 6755399441055744.0
     r = fma(kd, -1.90821492927058770002e-10, fma(kd, -6.93147180369123816490e-01, x))
-    p = 2.5052108385441720e-08
-    p = fma(p, r, 2.7557319223985893e-07)
-    p = fma(p, r, 2.7557319223985888e-06)
-    p = fma(p, r, 2.4801587301587302e-05)
-    p = fma(p, r, 1.9841269841269841e-04)
-    p = fma(p, r, 1.3888888888888889e-03)
-    p = fma(p, r, 8.3333333333333333e-03)
-    p = fma(p, r, 4.1666666666666664e-02)
-    p = fma(p, r, 1.6666666666666666e-01)
-    p = fma(p, r, 0.5)
+    # near-minimax (Chebyshev) on |r| <= log(2)/2
+    p = 2.5100467798402463e-08
+    p = fma(p, r, 2.7620088245041027e-07)
+    p = fma(p, r, 2.7557268240731214e-06)
+    p = fma(p, r, 2.4801521295615085e-05)
+    p = fma(p, r, 0.0001984126986324954)
+    p = fma(p, r, 0.0013888888917214558)
+    p = fma(p, r, 0.008333333333329997)
+    p = fma(p, r, 0.04166666666662412)
+    p = fma(p, r, 0.16666666666666669)
+    p = fma(p, r, 0.5000000000000001)
     p = fma(p, r, 1.0)
     p = fma(p, r, 1.0)
     return unbits(bits(p) + (k << np.int64(52)))
@@ -145,23 +146,24 @@ def power(x, y):
 def _sincos(u):
     a = (u - 0.5) * math.pi
     q = a * a
-    s = 2.8114572543455206e-15
-    s = fma(s, q, -7.647163731819816e-13)
-    s = fma(s, q, 1.6059043836821613e-10)
-    s = fma(s, q, -2.505210838544172e-08)
-    s = fma(s, q, 2.7557319223985893e-06)
-    s = fma(s, q, -1.984126984126984e-04)
-    s = fma(s, q, 8.333333333333333e-03)
-    s = fma(s, q, -1.6666666666666666e-01)
+    # near-minimax (Chebyshev) on |a| <= pi/2
+    s = 2.7314158922411567e-15
+    s = fma(s, q, -7.643968589852e-13)
+    s = fma(s, q, 1.6058977286665228e-10)
+    s = fma(s, q, -2.5052107617206554e-08)
+    s = fma(s, q, 2.7557319219171256e-06)
+    s = fma(s, q, -0.00019841269841255028)
+    s = fma(s, q, 0.008333333333333316)
+    s = fma(s, q, -0.16666666666666666)
     s = a * fma(s, q, 1.0)
-    c = -1.5619206968586225e-16
-    c = fma(c, q, 4.779477332387385e-14)
-    c = fma(c, q, -1.1470745597729725e-11)
-    c = fma(c, q, 2.08767569878681e-09)
-    c = fma(c, q, -2.7557319223985888e-07)
-    c = fma(c, q, 2.48015873015873e-05)
-    c = fma(c, q, -1.388888888888889e-03)
-    c = fma(c, q, 4.1666666666666664e-02)
+    c = -1.5099603326241426e-16
+    c = fma(c, q, 4.776708717240412e-14)
+    c = fma(c, q, -1.1470665872459774e-11)
+    c = fma(c, q, 2.0876755650986342e-09)
+    c = fma(c, q, -2.755731921085676e-07)
+    c = fma(c, q, 2.4801587301515266e-05)
+    c = fma(c, q, -0.0013888888888888692)
+    c = fma(c, q, 0.041666666666666664)
     c = fma(c, q, -0.5)
     return s, fma(c, q, 1.0)
 

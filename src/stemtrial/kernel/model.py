@@ -291,8 +291,10 @@ class Model:
     def owned_by(self, owner: str) -> Iterator[None]:
         """Declare on behalf of a therapy."""
         before, self.owner = self.owner, owner
-        yield
-        self.owner = before
+        try:
+            yield
+        finally:
+            self.owner = before
 
     def state(self, name: str, unit: str, meaning: str, start: float = 0.0) -> Expr:
         """Declare a state. It keeps its value until a flow, relaxation, jump or dose changes it."""
@@ -411,7 +413,8 @@ class Model:
 
         def run(e: Effect) -> None:
             effect(e)
-            e.arm(name)
+            # what the hazard overshot its threshold by counts towards the next event
+            e.set(countdown, e.read(countdown) - ln(e.uniform()))
 
         self.hazards.append(Hazard(name, hazard_state(name), self._effect(name, run)))
 

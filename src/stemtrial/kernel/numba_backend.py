@@ -61,8 +61,8 @@ def print_numba(program: Program, width: int = 64) -> str:
         *effects,
         f"{JIT}\ndef slow(X, U, day):\n    wide()\n{slow.loop()}\n",
         f"{JIT}\ndef dense(X, U, DV, day):\n    wide()\n{_dense(program).loop()}\n",
-        f"{JIT}\ndef draw(X, LO, HI, quad, k0, k1):\n    wide()\n    for l in range(W):\n{_lines(_draws(program), 8)}\n",
-        f"{JIT}\ndef copy(X, phase):\n    wide()\n    for l in range(W):\n{_lines(copies, 8)}\n",
+        f"{JIT}\ndef draw(X, LO, HI, quad, k0, k1):\n    wide()\n{_over_lanes(_draws(program))}\n",
+        f"{JIT}\ndef copy(X, phase):\n    wide()\n{_over_lanes(copies)}\n",
         f"{JIT}\ndef daily(DV, U, day):\n{daily.text(4)}\n",
         f"{JIT}\ndef observe(X, l, U, DV, day, O, row):\n{observe.text(4)}\n",
         f"{INLINE}\ndef rare({LANE}):\n{_lines(_rare(program, names), 4)}\n",
@@ -74,6 +74,10 @@ def print_numba(program: Program, width: int = 64) -> str:
 
 def _lines(lines: list[str], indent: int) -> str:
     return "\n".join(" " * indent + line for line in (lines or ["pass"]))
+
+
+def _over_lanes(lines: list[str]) -> str:
+    return "    for l in range(W):\n" + _lines(lines, 8)
 
 
 def _dense(program: Program) -> Printer:

@@ -197,7 +197,9 @@ class _Lanes:
                         self.x[names[first + k]][i] = v
                 case Log():
                     hit = np.ones(len(lanes), bool) if s.when is None else value(s.when).astype(bool)
-                    self.log.append((lanes[hit], step, self.m.event_kinds[s.kind], value(s.value)[hit]))
+                    self.log.append(
+                        (lanes[hit], step + (amounts is None), self.m.event_kinds[s.kind], value(s.value)[hit])
+                    )
 
     # -- one step ----------------------------------------------------------------------------------------------------
     def advance(self, step: int, day: float, active: Values) -> None:

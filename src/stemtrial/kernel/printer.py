@@ -125,7 +125,7 @@ class EffectPrinter(Printer):
         super().__init__(program, "lane")
         self.effect = effect
         self._words: set[int] = set()
-        rows = program.rows
+        rows, dosed = program.rows, any(d.effect is effect for d in program.model.doses.values())
         for s in effect.statements:
             match s:
                 case Read():
@@ -138,7 +138,7 @@ class EffectPrinter(Printer):
                 case Log():
                     amount, guard = self.value(s.value), f"if {self.value(s.when)}: " if s.when is not None else ""
                     kind = program.model.event_kinds[s.kind]
-                    self.lines.append(f"{guard}record(LI, LF, LN, who, istep, {kind}, {amount})")
+                    self.lines.append(f"{guard}record(LI, LF, LN, who, istep + {int(not dosed)}, {kind}, {amount})")
 
     def _word(self, k: int) -> str:
         """A word of the effect's stream; Philox gives four at a time."""

@@ -56,13 +56,15 @@ def _fill(out: Any, patient: Any, day: Any, stream: Any, k0: Any, k1: Any, norma
 def _draw(seed: int, patient: Any, day: Any, stream: str, n: int, normal: bool) -> NDArray[np.float64]:
     if not 1 <= n <= 4 << BLOCK_BITS:
         raise ValueError(f"a stream gives 1 to {4 << BLOCK_BITS} numbers a day, not {n}")
-    p, d = np.broadcast_arrays(np.asarray(patient, np.uint64), np.asarray(day, np.int64))
+    shape = np.broadcast_shapes(np.shape(patient), np.shape(day))
+    p = np.array(np.broadcast_to(np.asarray(patient, np.uint64), shape))
+    d = np.array(np.broadcast_to(np.asarray(day, np.int64), shape))
     out = np.empty((p.size, n))
     lo, hi = np.uint64(seed & 0xFFFFFFFF), np.uint64((seed >> 32) & 0xFFFFFFFF)
     _fill(
         out,
-        np.ascontiguousarray(p.ravel()),
-        np.ascontiguousarray(d.ravel()),
+        p.ravel(),
+        d.ravel(),
         np.uint64(stream_id(stream)),
         lo,
         hi,

@@ -48,7 +48,8 @@ class Population:
 
     def take(self, rows: NDArray[Any]) -> Population:
         """Some of the patients, copied."""
-        return Population(self.replicate[rows], self.index[rows], self.constants[:, rows], self.state[:, rows])
+        columns = (np.ascontiguousarray(x[:, rows]) for x in (self.constants, self.state))
+        return Population(self.replicate[rows], self.index[rows], *columns)
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,8 @@ class Advanced:
     observed : dict of ndarray
         One column an observable, a row a visit, in the order in which the visits were given.
     events : dict of ndarray
-        ``patient, day, kind, value``; sorted by patient, day, kind, value.
+        ``patient, day, kind, value``; sorted by patient, day, kind, value. A jump of the step from day t to t + 1 has
+        the day t + 1, on which visits first see it; what a dose logs has the day of the dose.
     failed : dict of ndarray
         ``patient, state``: patients whose state left the finite numbers, and the first such state.
     overflow : int
@@ -190,7 +192,7 @@ class Kernel:
         start = {s.name: s.start for s in self.model.states.values()}
         x = np.array([np.broadcast_to(np.asarray(state.get(k, start[k]), float), lo.shape) for k in self.states])
         hi = np.broadcast_to(np.asarray(replicate, np.uint32), lo.shape).copy()
-        return Population(hi, lo, c.reshape(len(self.constants), -1), x.reshape(len(self.states), -1))
+        return Population(hi, lo, c.reshape(len(self.constants), len(lo)), x.reshape(len(self.states), len(lo)))
 
     def advance(
         self,
@@ -341,7 +343,7 @@ def _sorted_events(raw: list[NDArray[Any]], steps_per_day: int) -> dict[str, NDA
     order = np.lexsort((value, kind, step, patient))
     return {
         "patient": patient[order].astype(np.int64),
-        "day": (step[order] // steps_per_day).astype(np.int64),
+        "day": -(-step[order] // steps_per_day).astype(np.int64),
         "kind": kind[order].astype(np.int64),
         "value": value[order].astype(float),
     }

@@ -56,7 +56,7 @@ class Parameter:
     @property
     def assumed(self) -> bool:
         """Whether no source fixes the number."""
-        return self.source.startswith("assumed")
+        return "assumed" in self.source
 
 
 def _numbers(name: str, entry: Mapping[str, Any], where: str) -> list[Parameter]:

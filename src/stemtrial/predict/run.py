@@ -28,7 +28,7 @@ from stemtrial.predict.estimate import Analysed, Row, estimate, rows_of
 from stemtrial.predict.obstacles import refuse
 from stemtrial.predict.page import page_data
 from stemtrial.predict.summary import summarise
-from stemtrial.store import ChunkStore, content_hash, digest_tables, map_chunks, write_atomic
+from stemtrial.store import ChunkStore, content_hash, digest_tables, map_chunks, package_hash, write_atomic
 from stemtrial.tables import Table, concat, to_frame
 from stemtrial.therapy import compose_ms
 from stemtrial.trial.conduct import conduct
@@ -36,6 +36,8 @@ from stemtrial.trial.entry import days_of, families_of
 from stemtrial.trial.protocol import Protocol
 
 Arrays = dict[str, NDArray[Any]]
+UNFINISHED = ("chunks", "tables", "estimates.json")
+"""What a run that was killed leaves in its folder."""
 CHUNK = 50
 CHUNK_PATIENTS = 20_000
 """Replicates and patients of a chunk at most; the results do not depend on them, the memory taken does."""
@@ -100,7 +102,10 @@ def scaled(protocol: Protocol, patients: int | None) -> Protocol:
         raise InputError(
             f"--patients {patients} is too few for {len(protocol.arms)} arms; give at least {len(protocol.arms)}"
         )
-    sizes = {k: max(1, round(patients * a.n / total)) for k, a in protocol.arms.items()}
+    sizes = {k: max(1, patients * a.n // total) for k, a in protocol.arms.items()}
+    shares = sorted(protocol.arms, key=lambda k: sizes[k] - patients * protocol.arms[k].n / total)
+    for k in shares[: max(0, patients - sum(sizes.values()))]:  # what is left goes to the largest remainders
+        sizes[k] += 1
     arms = {k: a.model_copy(update={"n": sizes[k]}) for k, a in protocol.arms.items()}
     kept = {k: max(1, round(sizes[k] * v / protocol.arms[k].n)) for k, v in protocol.analysis_set.items()}
     return protocol.model_copy(update={"arms": arms, "analysis_set": kept})
@@ -111,8 +116,7 @@ def care_of(protocol: Protocol) -> Care:
     length, _, year = days_of(protocol)
     start = year + (int(protocol.accrual.start[5:]) - 1) / 12
     p = protocol.population
-    era = p.era if "era" in p.model_fields_set else None
-    return Care(p.course, p.care_before_entry, (start, start + length / 365.25), era)
+    return Care(p.course, p.care_before_entry, (start, start + length / 365.25), p.era)
 
 
 def predict(
@@ -161,6 +165,7 @@ def predict(
         "seed": s.seed,
         "replicates": s.replicates,
         "version": importlib.metadata.version("stemtrial"),
+        "code": package_hash("trial", "observe", "endpoint", "analysis", "cohort", "predict"),
         "keep_all": s.keep_all,
     }
     run_id = content_hash(identity)
@@ -336,7 +341,7 @@ def _refuse_other_run(folder: Path, run_id: str) -> None:
             other = None
         if other != run_id:
             raise InputError(f"{folder} holds another run; name another folder, or remove it")
-    elif folder.exists() and any(p.name != "chunks" and not p.name.startswith(".") for p in folder.iterdir()):
+    elif folder.exists() and any(p.name not in UNFINISHED and not p.name.startswith(".") for p in folder.iterdir()):
         raise InputError(f"{folder} is not empty and holds no run; name another folder")
     _refuse_unwritable(folder)
 

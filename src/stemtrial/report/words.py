@@ -30,6 +30,8 @@ _SPELLING = {
     **{"neda3": "NEDA-3", "neda4": "NEDA-4", "msis29": "MSIS-29", "pct": "(%)", "ml": "(ml)"},
 }
 _LABELS = {
+    "point_parameters": "All parameters at their point values: what is not known about them is not in the intervals.",
+    "other_size": "Run at another size than the published trial, so that nothing is scored.",
     "prediction_without_human_data": "No human data exist here: a prediction from mechanism alone.",
 }
 

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Arrays = dict[str, NDArray[Any]]
+STALE_SECONDS = 3600.0
 
 
 def write_atomic(path: Path, content: bytes) -> None:
@@ -73,16 +75,21 @@ class ChunkStore:
             content = data.read_bytes()
         except (OSError, ValueError):
             return None
-        whole = told.get("run") == self.run and told.get("sha256") == hashlib.sha256(content).hexdigest()
+        whole = (
+            isinstance(told, dict)
+            and told.get("run") == self.run
+            and told.get("sha256") == hashlib.sha256(content).hexdigest()
+        )
         if not whole:
             return None
         with np.load(io.BytesIO(content), allow_pickle=False) as found:
             return dict(found)
 
     def sweep(self) -> None:
-        """Remove what a killed writer left."""
+        """Remove what a killed writer left an hour ago or more; younger files may be another run's."""
         for stray in self.folder.glob(".tmp-*"):
-            stray.unlink(missing_ok=True)
+            if time.time() - stray.stat().st_mtime > STALE_SECONDS:
+                stray.unlink(missing_ok=True)
 
 
 def map_chunks(

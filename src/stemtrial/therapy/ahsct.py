@@ -122,7 +122,8 @@ def on_ms(m: Model) -> None:
             years_before = maximum(0.0, 2012.0 - e.amount("year"))
             older = p("mortality_age") * (age - 38.0) + p("mortality_edss") * (e.amount("edss") - 4.0)
             odds = reference / (1.0 - reference) * exp(older + p("mortality_era") * years_before)
-            e.set(risk, log(1.0 + odds) / p("mortality_days"))  # -log(1 - probability), spent over mortality_days
+            # -log(1 - probability), spent step by step as the risk falls
+            e.set(risk, log(1.0 + odds) * m.decay(p("mortality_days")) * (1.0 / m.dt))
             e.set(late_risk, p("autoimmunity") / YEAR)
             for hazard in ("fever", "infection", "death", "autoimmunity"):
                 e.arm(f"ahsct.{hazard}")

@@ -38,7 +38,7 @@ def on_ms(m: Model) -> None:
             for channel in CHANNELS:
                 e.set(target[channel], m.parameter(f"drugs.{drug}.{channel}"))
             e.set(fluid, m.parameter(f"drugs.{drug}.fluid"))
-            e.set(pace, 1.0 - exp(-m.dt / m.parameter(f"drugs.{drug}.onset")))
+            e.set(pace, 1.0 - exp(-m.dt / m.parameter(f"drugs.onset.{drug}")))
 
         m.on_dose(f"drugs.start.{drug}", effect, (), f"{drug} is taken from now on")
 

@@ -24,7 +24,7 @@ from stemtrial.observe import EdssRater, RaterState, scan
 from stemtrial.observe.parameters import EdssParameters, MriParameters, from_draw, load
 from stemtrial.tables import Table
 from stemtrial.therapy import ahsct, drugs
-from stemtrial.trial.entry import constants_at_entry, enter, planned_days
+from stemtrial.trial.entry import NEVER, constants_at_entry, enter, planned_days
 from stemtrial.trial.parts import WhenRule
 from stemtrial.trial.protocol import Protocol
 from stemtrial.trial.regimen import Choice, Treatment
@@ -266,7 +266,7 @@ class _Conduct:
                     again, _ = self._advance(going[early], stop[early])
                     for k, v in observed.items():
                         v[early] = again[k]
-            keep = events["day"] < stop[events["patient"]]
+            keep = events["day"] <= np.minimum(stop, self._death(len(going), events))[events["patient"]]
             self._record(going, {k: v[keep] for k, v in events.items()})
             self.now[going] = stop
             relapse_visit = self.active[going] & (stop < target[going])
@@ -292,6 +292,14 @@ class _Conduct:
         first = np.full(len(going), np.iinfo(np.int64).max)
         np.minimum.at(first, patient, day)
         return np.where(first < stop, first, stop)
+
+    def _death(self, n: int, events: dict[str, NDArray[Any]]) -> Ints:
+        """Day of death of each patient of a stretch; the kernel goes on beyond it."""
+        out = np.full(n, NEVER)
+        for kind in ("death", "treatment_death"):
+            mine = events["kind"] == self.kernel.event(kind)
+            np.minimum.at(out, events["patient"][mine], events["day"][mine])
+        return out
 
     def _record(self, going: Ints, events: dict[str, NDArray[Any]]) -> None:
         """Write events of the kernel into the tables; the dead leave."""
@@ -387,6 +395,9 @@ class _Conduct:
     def _tables(self) -> dict[str, Table]:
         names = ("visits", "relapses", "mri", "exposure", "adverse_events", "disposition")
         out = {n: self.book.table(n, self.n // len(self.replicates), self.replicates) for n in names}
+        given = out["exposure"]  # a start that was planned for a day that the patient did not reach was not given
+        row = np.searchsorted(self.replicates, given["replicate"]) * (self.n // len(self.replicates)) + given["patient"]
+        out["exposure"] = tables.take(given, given["day"] <= np.where(self.active, NEVER, self.end)[row])
         return {"patients": self.patients, **out}
 
 

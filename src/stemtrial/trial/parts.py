@@ -99,15 +99,15 @@ class Population(Part):
         Treatment policy before the trial: none, or a first-line drug once relapses are reported.
     eligibility : tuple of str
         Rules of :mod:`stemtrial.cohort.eligibility`, all to be met.
-    era : float
+    era : float, optional
         Activity of the disease in patients recruited in that period, 0.1 to 5 and 1 for about 2007
-        (``docs/design/ms_model.md``, section 6.2).
+        (``docs/design/ms_model.md``, section 6.2); by year of entry when left out.
     """
 
     course: Literal["rrms", "spms", "ppms"]
     care_before_entry: Literal["none", "platform_drugs"]
     eligibility: tuple[str, ...]
-    era: Annotated[float, Strict(), Field(ge=0.1, le=5)] = 1.0
+    era: Annotated[float, Strict(), Field(ge=0.1, le=5)] | None = None
 
     @property
     def criteria(self) -> Eligibility:
