@@ -61,7 +61,7 @@ def print_numba(program: Program, width: int = 64) -> str:
         *effects,
         f"{JIT}\ndef slow(X, U, day):\n    wide()\n{slow.loop()}\n",
         f"{JIT}\ndef dense(X, U, DV, day):\n    wide()\n{_dense(program).loop()}\n",
-        f"{JIT}\ndef draw(X, LO, HI, quad, k0, k1):\n    wide()\n{_over_lanes(_draws(program))}\n",
+        f"{JIT}\ndef draw(X, LO, HI, quad, k0, k1):\n    wide()\n{_draws(program)}\n",
         f"{JIT}\ndef copy(X, phase):\n    wide()\n{_over_lanes(copies)}\n",
         f"{JIT}\ndef daily(DV, U, day):\n{daily.text(4)}\n",
         f"{JIT}\ndef observe(X, l, U, DV, day, O, row):\n{observe.text(4)}\n",
@@ -93,16 +93,21 @@ def _dense(program: Program) -> Printer:
     return out
 
 
-def _draws(program: Program) -> list[str]:
-    """Four days of every daily stream: one Philox call gives four words."""
-    out: list[str] = []
+def _draws(program: Program) -> str:
+    """Four days of every daily stream: one Philox call gives four words.
+
+    Words and normals are made in loops of their own, each short enough for the registers.
+    """
+    mask = "np.uint64(0xFFFFFFFF)"
+    out = f"    quad, k0, k1 = quad & {mask}, k0 & {mask}, k1 & {mask}  # 32 bits, so that products are of 32\n"
     for stream, kind in program.model.streams.items():
         q = [f"X[{program.rows[f'draw {stream} {i}']} * LD + l]" for i in range(4)]
-        out.append(f"w0, w1, w2, w3 = philox(LO[l], HI[l], quad, np.uint64({stream_id(stream)}), k0, k1)")
+        lanes = f"LO[l] & {mask}, HI[l] & {mask}"
+        words = [f"w0, w1, w2, w3 = philox({lanes}, quad, np.uint64({stream_id(stream)}), k0, k1)"]
+        out += _over_lanes(words + [f"{q[i]} = uniform(w{i})" for i in range(4)]) + "\n"
         if kind == "normal":
-            out += [f"{q[0]}, {q[1]} = normal_pair(w0, w1)", f"{q[2]}, {q[3]} = normal_pair(w2, w3)"]
-        else:
-            out += [f"{q[i]} = uniform(w{i})" for i in range(4)]
+            for a, b in ((q[0], q[1]), (q[2], q[3])):
+                out += _over_lanes([f"{a}, {b} = box_muller({a}, {b})"]) + "\n"
     return out
 
 

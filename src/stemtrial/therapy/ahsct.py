@@ -31,7 +31,8 @@ def on_ms(m: Model) -> None:
 
     # neutrophils grow logistically; deficit = norm/neutrophils - 1 falls exponentially, so the step is exact
     deficit = m.state("ahsct.neutrophil_deficit", "1", "norm over neutrophils, minus 1")
-    m.update(deficit, deficit * exp(-p("growth") * m.dt), "falls as neutrophils grow")
+    gone = 1e-30  # far below any meaning; the smallest floating-point numbers would slow every later day
+    m.update(deficit, where(deficit < gone, 0.0, deficit * exp(-p("growth") * m.dt)), "falls as neutrophils grow")
     neutropenic = where(p("neutrophils") / 0.5 - 1.0 < deficit, 1.0, 0.0)
     naive = m.state("ahsct.naive_cd4", "rel to age norm", "naive CD4 T cells", 1.0)
     memory = m.state("ahsct.memory_cd4", "rel", "memory CD4 T cells", 1.0)
