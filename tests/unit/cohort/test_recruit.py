@@ -125,7 +125,6 @@ def test_the_clock_restarts_without_a_jump_of_age_or_season(found):
     np.testing.assert_allclose(np.hypot(found.constants["season_cos"], found.constants["season_sin"]), 1)
 
 
-@pytest.mark.xfail(strict=True, reason="who was referred by a relapse before the drug began is screened without it")
 def test_platform_drugs_are_taken_at_screening(found, point):
     assert (found.state["drugs.activation"] > 0.5 * point["drugs.interferon_beta.activation"]).all()
 

@@ -37,19 +37,13 @@ def same_estimates(a, b):
     assert json.dumps(a.estimates) == json.dumps(b.estimates)
 
 
-LAYOUT = pytest.mark.xfail(
-    strict=False,
-    reason="the negative binomial iterates until all replicates of a chunk have settled",
-)
-
-
 @pytest.mark.parametrize(
     "options",
     [
         {"chunk": 4},
         {"threads": 3, "chunk": 4},
         {"chunk": 4, "width": 16},
-        *(pytest.param({"chunk": c}, marks=LAYOUT) for c in (None, 1, 2, 100)),
+        *({"chunk": c} for c in (None, 1, 2, 100)),
     ],
     ids=str,
 )
@@ -71,10 +65,7 @@ def test_more_replicates_keep_the_first_ones(reference, tmp_path):
     more = run(tmp_path / "r", replicates=12).tables["estimates"]
     first = more["replicate"] < 9
     for k, v in reference.tables["estimates"].items():
-        if k == "value":
-            np.testing.assert_allclose(more[k][first], v, rtol=1e-12)
-        else:
-            np.testing.assert_array_equal(more[k][first], v)
+        np.testing.assert_array_equal(more[k][first], v)
 
 
 def test_keeping_all_tables_changes_no_estimate(reference, tmp_path):
@@ -113,7 +104,6 @@ def test_lost_and_damaged_chunks_are_computed_again(reference, tmp_path):
     assert run(folder, chunk=4).run["digest"] == reference.run["digest"]
 
 
-@pytest.mark.xfail(strict=True, reason="a folder with tables and no run.json is taken for somebody else's")
 @pytest.mark.parametrize("written", [["tables"], ["tables", "estimates.json"]])
 def test_a_run_killed_while_it_writes_resumes(reference, tmp_path, written):
     folder = tmp_path / "r"
@@ -146,8 +136,6 @@ def test_a_run_killed_at_any_moment_resumes_to_the_same_digest(everything, tmp_p
         child.send_signal(signal.SIGKILL)
         child.wait()
         killed_at.append(len(list(folder.glob("chunks/*.json"))))
-    if not (folder / "run.json").exists():
-        shutil.rmtree(folder / "tables", ignore_errors=True)  # see test_a_run_killed_while_it_writes_resumes
     unbroken = run(tmp_path / "unbroken", chunk=1)
     assert run(folder, chunk=1).run["digest"] == unbroken.run["digest"]
     assert killed_at[0] < 9, "the first child was killed midway"
@@ -216,7 +204,7 @@ def test_replicates_go_over_the_draws(tmp_path, reference):
     assert (got.run["draws"], got.run["interval"]) == (2, "sampling+parameters")
     a, b = got.tables["estimates"], reference.tables["estimates"]
     even = a["replicate"] % 2 == 0
-    np.testing.assert_allclose(a["value"][even], b["value"][even], rtol=1e-12)  # the first draw is the point
+    np.testing.assert_array_equal(a["value"][even], b["value"][even])  # the first draw is the point
     t2 = (a["estimate"] == "new_t2_lesions|mean|dmt|1") & ~even
     assert a["value"][t2].mean() < 0.7 * b["value"][t2].mean()
     again = predict(MIST, Settings(**BASE, chunk=3, threads=2), two, folder=tmp_path / "s")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import settings as hyp
 from hypothesis import strategies as st
 
 from stemtrial.store import ChunkStore, cached, content_hash, digest_tables, map_chunks, write_atomic
+from stemtrial.store.chunks import STALE_SECONDS
 
 ARRAYS = {"a": np.arange(7.0), "b": np.array(["x", "yy"]), "c": np.array([[np.nan, np.inf]]), "empty": np.zeros((0, 3))}
 
@@ -86,7 +88,6 @@ def test_a_bit_flip_of_the_sidecar_never_gives_wrong_data(store, place, bit):
 
 
 @pytest.mark.parametrize("text", ["null", "3", "[]", '"x"'])
-@pytest.mark.xfail(strict=True, reason="ChunkStore.read takes any JSON for a mapping", raises=AttributeError)
 def test_a_sidecar_that_is_no_mapping_counts_as_absent(store, text):
     store.write(0, ARRAYS)
     (store.folder / "part-00000.json").write_text(text)
@@ -144,14 +145,17 @@ def test_an_interrupted_map_keeps_what_is_done_and_resumes(store, workers):
     kept = {i for i in range(8) if store.read(i) is not None}
     assert {0, 1, 2} <= kept
     assert 4 not in kept
-    (store.folder / ".tmp-left-by-a-killed-writer").write_bytes(b"half")
+    stray, young = store.folder / ".tmp-left-by-a-killed-writer", store.folder / ".tmp-of-another-run"
+    for path, age in ((stray, STALE_SECONDS + 60), (young, STALE_SECONDS - 60)):
+        path.write_bytes(b"half")
+        os.utime(path, (time.time() - age,) * 2)
     calls.clear()
     told: list[int] = []
     got = dict(map_chunks(store, range(8), squares(calls), workers, told.append))
     assert sorted(calls) == sorted(set(range(8)) - kept)
     assert told[0] == len(kept)
     assert [int(got[i]["x"][1]) for i in range(8)] == [i * i for i in range(8)]
-    assert not list(store.folder.glob(".tmp-*"))
+    assert list(store.folder.glob(".tmp-*")) == [young], "who wrote within the hour may still be writing"
 
 
 def test_damaged_chunks_are_computed_again(store):
@@ -164,7 +168,6 @@ def test_damaged_chunks_are_computed_again(store):
     assert int(got[3]["x"][0]) == 9
 
 
-@pytest.mark.xfail(strict=True, reason="sweep removes what another process is just writing", raises=FileNotFoundError)
 def test_another_run_that_starts_on_the_same_folder_disturbs_no_write(store, monkeypatch):
     def fsync(fd, really=os.fsync):
         really(fd)
@@ -229,7 +232,6 @@ def test_the_cache_computes_once(empty_cache):
     assert not list(empty_cache.rglob("*.tmp"))
 
 
-@pytest.mark.xfail(strict=True, reason="cached has no hash of its file: a flip can raise, or hide an array unnoticed")
 def test_a_damaged_cache_file_is_computed_again(empty_cache):
     def compute():
         return dict(ARRAYS)
