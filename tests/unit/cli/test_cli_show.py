@@ -13,6 +13,7 @@ from stemtrial.evidence import claims, forest, studies, study
 from stemtrial.observe import instruments
 from stemtrial.parameters import registry
 from stemtrial.therapy import FAMILIES, catalogue, compose_ms
+from stemtrial.therapy.drugs import DRUGS
 from stemtrial.trial.protocol import protocol_names
 
 COMMANDS = ("run", "compare", "check", "explain", "cohort", "list", "evidence")
@@ -140,13 +141,14 @@ def test_explain_a_transplant(cli):
     assert [f["field"] for f in told["fields_in_a_protocol"]] == list(catalogue()["ahsct"].fields)
 
 
+@pytest.mark.xfail(strict=True, reason="report.explain lists drugs.onset.<drug> of every drug")
 def test_explain_a_drug_shows_that_drug_only(cli):
     told = json.loads(cli("explain", "natalizumab", "--json").out)
     assert {d["name"] for d in told["doses"]} == {"drugs.start.natalizumab", "drugs.stop"}
     names = {p["name"] for p in told["parameters"]}
-    assert "drugs.natalizumab.entry" in names
+    assert {"drugs.natalizumab.entry", "drugs.onset.natalizumab"} <= names
     assert "drugs.washout" in names
-    assert not any("fingolimod" in n for n in names)
+    assert not any(d in n.split(".") for n in names for d in DRUGS if d != "natalizumab")
     assert "300 mg intravenously every 4 weeks" in cli("explain", "natalizumab").out
 
 
