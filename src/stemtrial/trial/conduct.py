@@ -230,8 +230,10 @@ class _Conduct:
             self._start_regimen(name, mine, np.zeros(len(mine), np.int64), "randomised")
         for number in range(1, self.who.visit_day.shape[1]):
             self._to_visit(number)
-        left = self.active  # whoever is still followed completes at the last visit
-        self.book.write("disposition", row=np.flatnonzero(left), day=self.now[left], event=np.array("completed"))
+        left = np.flatnonzero(self.active)  # whoever is still followed completes at the last visit
+        self.end[left] = self.now[left]
+        self.active[left] = False
+        self.book.write("disposition", left, day=self.now[left], event=np.array("completed"))
         return Trial(self._tables(), len(self.failed), self.overflow)
 
     def _patients(self, first: dict[str, NDArray[Any]]) -> Table:
