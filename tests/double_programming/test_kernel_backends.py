@@ -76,7 +76,7 @@ def _difference(pairs) -> float:
 
 
 def test_the_kernel_agrees_with_its_twin(people, point):
-    told = compare(people, point, 200, 900)
+    told = compare(people, point, 200, 700)
     assert told["events"] > 200
     assert told["kinds"] >= 5, "too few kinds of events happened for the comparison to mean something"
 

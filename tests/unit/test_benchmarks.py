@@ -55,7 +55,7 @@ def test_schedules_give_what_they_name():
 
 
 def test_every_round_of_a_case_starts_from_the_same_state():
-    case = kernel.Case("short", compose_ms(()), 20, days=28)
+    case = kernel.Case("short", compose_ms(kernel.ALL), 20, days=28)
     case.run()
     first = case.people.state.copy()
     case.run()

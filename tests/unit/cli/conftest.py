@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,23 +22,27 @@ class Said(NamedTuple):
 Cli = Callable[..., Said]
 
 
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """Run a command in an empty folder."""
+@pytest.fixture(scope="session")
+def call() -> Cli:
+    """Run a command in the current folder."""
     from stemtrial.cli import main
 
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "120")
-
-    def call(*args: str) -> Said:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
+    def run(*args: str) -> Said:
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as left:
             main(args)
-        out, err = capsys.readouterr()
         code = left.value.code
         assert isinstance(code, int)
-        return Said(code, out, err)
+        return Said(code, out.getvalue(), err.getvalue())
 
+    return run
+
+
+@pytest.fixture
+def cli(call: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Run a command in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
     return call
 
 

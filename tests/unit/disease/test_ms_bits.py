@@ -81,6 +81,7 @@ def test_twice(everything, people, point, reference):
     same(reference, run(everything, people, point))
 
 
+@pytest.mark.slow
 def test_block_widths(people, point, reference):
     same(reference, run(compose_ms(FAMILIES, width=16), people, point))
 

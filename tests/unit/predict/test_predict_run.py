@@ -42,7 +42,7 @@ def same_estimates(a, b):
     [
         {"chunk": 4},
         {"threads": 3, "chunk": 4},
-        {"chunk": 4, "width": 16},
+        pytest.param({"chunk": 4, "width": 16}, marks=pytest.mark.slow),
         *({"chunk": c} for c in (None, 1, 2, 100)),
     ],
     ids=str,
@@ -198,7 +198,7 @@ def test_the_estimates_summarise_the_table_of_estimates(reference):
 def test_replicates_go_over_the_draws(tmp_path, reference):
     one = point_draw()
     other = np.array(one.values[0])
-    other[one.names.index("ms.lam0")] *= 0.3
+    other[one.names.index("ms.lam0")] *= 0.6
     two = Draws("two", one.names, np.stack([one.values[0], other]))
     got = predict(MIST, Settings(**BASE, chunk=3), two, folder=tmp_path / "r")
     assert (got.run["draws"], got.run["interval"]) == (2, "sampling+parameters")
