@@ -151,7 +151,9 @@ def list_(
 
 @app.command()
 def evidence(
-    endpoint: Annotated[str, typer.Argument(metavar="ENDPOINT", help="A term of the evidence: 'neda3', 'arr', ...")],
+    endpoint: Annotated[
+        str, typer.Argument(metavar="ENDPOINT", help="A term of the evidence: 'neda3', 'relapse_rate', ...")
+    ],
     family: Annotated[str | None, typer.Option(metavar="ms|hsct|cells|als", help="Only studies of the family.")] = None,
     statistic: Annotated[str | None, typer.Option(metavar="NAME", help="Only that statistic, 'hazard_ratio'.")] = None,
     json: Json = False,

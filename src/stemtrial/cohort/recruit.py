@@ -316,5 +316,5 @@ class _Relapses:
 
 
 def wanted_recruits(n: int) -> int:
-    """Distinct recruits that ``n`` places need, so that drawing with replacement does not show: 10 for each."""
-    return math.ceil(10 * n)
+    """Distinct recruits to look for: 25 for each of ``n`` places, so that the pool adds little error of its own."""
+    return math.ceil(25 * n)

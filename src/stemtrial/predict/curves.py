@@ -123,12 +123,13 @@ def _means(a: Analysed, protocol: Protocol, table: str, column: str, arm: str) -
 
 def _yearly_rate(a: Analysed, protocol: Protocol, arm: str) -> NDArray[np.float64]:
     """Reported relapses a patient-year, by year of follow-up."""
-    years = int(np.ceil(protocol.visits.months[-1] / 12))
+    years = max(1, int(protocol.visits.months[-1] / 12 + 0.01))  # whole years only: a stump of one shows nothing
     mine, last = a.of(arm), a.square(_last_day(a))
     rows = a.tables["relapses"]
     place = _place(a, rows)
     kept = mine.ravel()[place]
-    year = np.minimum((rows["day"] / 365.25).astype(int), years - 1)
+    year = (rows["day"] / 365.25).astype(int)
+    kept &= year < years
     key = (place[kept] // a.arm.shape[1]) * years + year[kept]
     count = np.bincount(key, minlength=len(mine) * years).reshape(-1, years)
     lived = np.stack([np.where(mine, np.clip(last / 365.25 - y, 0, 1), 0).sum(1) for y in range(years)], axis=1)

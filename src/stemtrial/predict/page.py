@@ -161,7 +161,7 @@ def _km(protocol: Protocol, study: Study | None, estimates: list[dict[str, Any]]
 
 def _series(protocol: Protocol, study: Study | None, seen: Arrays) -> list[dict[str, Any]]:
     months = np.array(protocol.visits.months) / 12.0
-    years = np.arange(int(np.ceil(months[-1]))) + 0.5
+    years = np.arange(max(1, int(months[-1] + 0.001))) + 0.5
     named: dict[str, tuple[str, str, NDArray[Any]]] = {
         name: (label, unit, months) for name, (_, label, unit) in SERIES.items()
     }

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from stemtrial.cohort.recruit import Care, Recruits, recruit, wanted_recruits
 from stemtrial.errors import InputError
-from stemtrial.evidence import study
+from stemtrial.evidence import Study, studies, study
 from stemtrial.parameters import Draws, point_draw
 from stemtrial.predict.curves import curves
 from stemtrial.predict.estimate import Analysed, Row, estimate, rows_of
@@ -92,6 +92,9 @@ class Prediction:
     page: dict[str, Any]
     tables: dict[str, Table]
 
+    def __repr__(self) -> str:
+        return f"<Prediction of {self.run['protocol']}: {len(self.estimates)} estimates, {self.run['replicates']} replicates>"
+
 
 def scaled(protocol: Protocol, patients: int | None) -> Protocol:
     """Return the protocol for another number of patients, arms in proportion."""
@@ -113,8 +116,7 @@ def scaled(protocol: Protocol, patients: int | None) -> Protocol:
 
 def care_of(protocol: Protocol) -> Care:
     """How people reach this trial."""
-    length, _, year = days_of(protocol)
-    start = year + (int(protocol.accrual.start[5:]) - 1) / 12
+    length, _, start = days_of(protocol)
     p = protocol.population
     return Care(p.course, p.care_before_entry, (start, start + length / 365.25), p.era)
 
@@ -229,10 +231,12 @@ def predict(
         "interval": "sampling" if len(used) == 1 else "sampling+parameters",
         "distinct_recruits": min(len(r) for r in recruits.values()),
         "screened": sum(r.funnel[0][1] for r in recruits.values()),
-        "recruit_warning": _warning(min(len(r) for r in recruits.values()), wanted),
+        "recruit_warning": _warning(
+            min(len(r) for r in recruits.values()), 10 * sum(a.n for a in protocol.arms.values())
+        ),
         "failed_patients": int(gathered["failed"].sum()),
         "events_overflowed": int(gathered["overflow"].sum()),
-        "labels": labels,
+        "labels": [*labels, *_cautions(protocol, published)],
         "provenance": {
             "model": kernel.identity,
             "protocol": content_hash(protocol.identity())[:16],
@@ -318,6 +322,26 @@ def _tables(parts: list[Arrays], rows: list[Row], values: NDArray[np.float64]) -
         "estimate": np.repeat([r.key for r in rows], n),
         "value": values.ravel(),
     }
+    return out
+
+
+def _cautions(protocol: Protocol, published: Study | None) -> list[str]:
+    """What must be known before a prediction is read as blind."""
+    if published is None:
+        return []
+    out = []
+    if published.role == "fit":
+        never = ", ".join(a if isinstance(a, str) else " against ".join(a) for a in published.never_tune_to)
+        spared = f"; never tuned to: {never}" if never else ""
+        out.append(f"{published.id} has the role fit, so that constants may have been tuned to it{spared}")
+    kin = [s.id for s in studies().values() if s.cohort and s.cohort == published.cohort and s.role == "fit"]
+    if kin := [k for k in kin if k != published.id]:
+        out.append(f"patients are shared with {', '.join(kin)}, which constants may have been tuned to")
+    told = [
+        k for k, v in protocol.sources.items() if published.id in v and k.split(".")[0] in ("rules", "analysis_set")
+    ]
+    if told:
+        out.append(f"taken from the record of the same trial, results of its conduct: {', '.join(told)}")
     return out
 
 

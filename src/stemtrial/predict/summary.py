@@ -22,6 +22,12 @@ def quantiles(x: Floats, q: list[float]) -> list[float]:
     return [float(v) for v in np.quantile(seen, q, method="linear" if finite else "inverted_cdf")]
 
 
+def at_limit(row: Row, x: Floats) -> NDArray[np.bool_]:
+    """Replicates without an estimate: none at all, or a ratio at 0 or infinity because an arm had no event."""
+    ratio = row.statistic in ("hazard_ratio", "rate_ratio")
+    return np.asarray(~np.isfinite(x) | (x == 0.0 if ratio else False))
+
+
 def number(x: float) -> float | None:
     """A JSON number: None for NaN, infinity (a limit that is not reached) too."""
     return float(x) if np.isfinite(x) else None
@@ -95,7 +101,7 @@ def summarise(
                 "interval": "sampling" if n_draws == 1 else "sampling+parameters",
                 "n_replicates": len(x),
                 "n_draws": n_draws,
-                "n_not_estimable": int((~np.isfinite(x)).sum()),
+                "n_not_estimable": int(at_limit(row, x).sum()),
                 "mcse": number(mcse_of_median(x)),
                 "labels": labels,
                 "published": published_of(outcome) if outcome else None,

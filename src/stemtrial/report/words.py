@@ -131,7 +131,7 @@ def statistic(name: Any) -> str:
 
 def explain_label(label: str) -> str:
     """Return what a label of a run or an estimate means."""
-    return _LABELS.get(label, plain(label))
+    return label if " " in label else _LABELS.get(label, plain(label))  # a sentence explains itself
 
 
 @dataclass(frozen=True)

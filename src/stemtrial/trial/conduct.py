@@ -19,7 +19,7 @@ from stemtrial import tables
 from stemtrial.cohort.recruit import Recruits, deficits, weights
 from stemtrial.endpoint import Events, derive
 from stemtrial.errors import InputError
-from stemtrial.kernel import Kernel, Schedule, derive_seed, uniforms
+from stemtrial.kernel import YEAR, Kernel, Schedule, derive_seed, uniforms
 from stemtrial.observe import EdssRater, RaterState, scan
 from stemtrial.observe.parameters import EdssParameters, MriParameters, from_draw, load
 from stemtrial.tables import Table
@@ -110,6 +110,11 @@ class _Conduct:
         self.now = np.zeros(self.n, np.int64)
         self.active = self.end > 0
         self.crossed = np.zeros(self.n, bool)
+        self.relapse_visit_days = int(parameters["trial.relapse_visit_days"])
+        self.acted: dict[int, NDArray[np.bool_]] = {}
+        treated = np.array([bool(protocol.arms[a].regimen) for a in self.arms])[self.arm]
+        open_rater = protocol.blinding.rater == "open"
+        self.beta_open = np.where(treated & open_rater, parameters["instruments.rater_beta_open"], 0.0)
         self.taken = np.zeros((self.n, len(drugs.DRUGS)), bool)
         self.schedule: list[Schedule] = []
         self.book = _Book()
@@ -127,15 +132,35 @@ class _Conduct:
             self.schedule.append(Schedule(rows.astype(np.int64), np.asarray(day, np.int64), kind, given))
 
     def _start_regimen(self, arm: str, rows: Ints, day: NDArray[Any], reason: str) -> None:
-        """Prescribe an arm's regimen from ``day`` on; what was taken before is stopped."""
+        """Prescribe an arm's regimen from ``day`` on; what was taken or planned before is stopped."""
+        regimen = self.protocol.arms[arm].regimen
+        for entry in regimen:
+            if isinstance(entry, Treatment) and entry.therapy == "ahsct":
+                rows, day = self._harvest(entry, rows, day)
         if len(rows) == 0:
             return
+        if reason != "randomised":
+            replaced = np.zeros(self.n, bool)
+            replaced[rows] = True
+            self.schedule = [
+                s.take(np.flatnonzero(~(replaced[s.patient] & (s.day >= self.now[s.patient])))) for s in self.schedule
+            ]
         self._give(rows, day, "drugs.stop")
-        for k, entry in enumerate(self.protocol.arms[arm].regimen):
+        for k, entry in enumerate(regimen):
             if isinstance(entry, Choice):
                 self._draw_drug(entry, rows, day + entry.day, reason, stream=f"trial.choice.{k}")
             else:
                 self._start(entry, rows, day + entry.day, reason)
+
+    def _harvest(self, entry: Treatment, rows: Ints, day: NDArray[Any]) -> tuple[Ints, NDArray[Any]]:
+        """Return those from whom enough cells are harvested; the others stay on what they take, with a record."""
+        enough = self._uniform("ahsct.harvest", rows) >= self.p["ahsct.mobilisation_failure"]
+        failed = rows[~enough]
+        self.book.write(
+            "adverse_events", failed, day=day[~enough] + entry.day, term=np.array("harvest failed"),
+            grade=np.array(2), serious=np.array(0), cause=np.array("ahsct"),
+        )  # fmt: skip
+        return rows[enough], day[enough]
 
     def _start(self, entry: Treatment, rows: Ints, day: NDArray[Any], reason: str) -> None:
         name = entry.therapy
@@ -147,16 +172,14 @@ class _Conduct:
                 self._give(rows, day - entry.day + int(stop), "drugs.stop")
         elif name == "ahsct":
             set_ = entry.settings
-            before = np.maximum(day - int(self.p["trial.mobilisation_days"]), day - entry.day)
-            harvested = self._uniform("ahsct.harvest", rows) >= self.p["ahsct.mobilisation_failure"]
             if set_["mobilisation"] == "cyclophosphamide-gcsf":
+                before = np.maximum(day - int(self.p["trial.mobilisation_days"]), day - entry.day)
                 self._give(rows, before, "ahsct.mobilise")
-            rows, day = rows[harvested], day[harvested]
             amounts = np.column_stack(
                 [
                     np.full(len(rows), float(set_["cells_1e6_per_kg"])),
-                    self.baseline[rows],
-                    self.who.year[rows],
+                    self.last_edss[rows],
+                    self.who.year[rows] + day / YEAR,
                     np.full(len(rows), float(set_["cd34_selected"] == "yes")),
                 ]
             )
@@ -199,7 +222,12 @@ class _Conduct:
 
     def _rate(self, rows: Ints, day: Ints, observed: dict[str, NDArray[Any]], pick: Any) -> NDArray[np.float64]:
         rated = self.rater.rate(
-            self.identity[rows], day, deficits(observed, pick), weights(self.constants, rows), self.rating.take(rows)
+            self.identity[rows],
+            day,
+            deficits(observed, pick),
+            weights(self.constants, rows),
+            self.rating.take(rows),
+            np.where(day > 0, self.beta_open[rows], 0.0),
         )
         self.rating.put(rows, rated.state)
         return rated.edss
@@ -208,6 +236,7 @@ class _Conduct:
         rows = np.arange(self.n)
         seen, _ = self._advance(rows, self.now)
         self.baseline = self._rate(rows, self.now, seen, rows)
+        self.last_edss = self.baseline.copy()
         self.t2_counter, self.brain0 = seen["n_t2"].copy(), seen["brain_volume_pct"].copy()
         first = scan(
             self.seed, self.identity, self.now, gd_lesions=seen["gd_lesions"], t2_counter=self.t2_counter,
@@ -274,12 +303,17 @@ class _Conduct:
             relapse_visit = self.active[going] & (stop < target[going])
             arrived = self.active[going] & ~relapse_visit
             self._see(going, observed, np.flatnonzero(relapse_visit), -1)
-            reached = np.flatnonzero(arrived)
-            self._see(
-                going, observed, reached[self.who.visit_day[going[reached], number] <= self.end[going[reached]]], number
-            )
+            arrived &= self.who.visit_day[going, number] <= self.end[going]
+            self._see(going, observed, np.flatnonzero(arrived), number)
             rows = going[relapse_visit]
             self._switch(rows, "relapse")
+            # a relapse too close to the scheduled visit for a visit of its own is acted on there
+            told = events["kind"] == self.kernel.event("relapse")
+            late = np.zeros(len(going), bool)
+            late[
+                events["patient"][told & keep & (events["day"] + self.relapse_visit_days > stop[events["patient"]])]
+            ] = True
+            self._switch(going[late & arrived], "relapse")
             going = rows
         self._leave()
         self._decide(number)
@@ -289,7 +323,7 @@ class _Conduct:
         is_relapse = events["kind"] == self.kernel.event("relapse")
         patient, day = (
             events["patient"][is_relapse],
-            events["day"][is_relapse] + int(self.p["trial.relapse_visit_days"]),
+            events["day"][is_relapse] + self.relapse_visit_days,
         )
         first = np.full(len(going), np.iinfo(np.int64).max)
         np.minimum.at(first, patient, day)
@@ -329,6 +363,7 @@ class _Conduct:
             return
         rows, day = going[pick], self.now[going[pick]]
         edss = self._rate(rows, day, observed, pick)
+        self.last_edss[rows] = edss
         self.book.write("visits", row=rows, day=day, visit=np.array(number), edss=edss)
         months = self.protocol.visits.months
         if number < 0 or months[number] not in self.protocol.visits.mri_months:
@@ -367,7 +402,8 @@ class _Conduct:
     def _decide(self, number: int) -> None:
         """Apply the rules of the protocol that wait for an event, at a scheduled visit."""
         rules = [r for r in self.protocol.rules if isinstance(r, WhenRule)]
-        if not rules or not self.active.any():
+        deciding = self.active & (self.now < self.who.closure)
+        if not rules or not deciding.any() or number == len(self.protocol.visits.months) - 1:
             return
         so_far = self._tables()
         month = self.protocol.visits.months[number]
@@ -379,8 +415,10 @@ class _Conduct:
                 raise InputError(
                     f"rules: '{rule.when}' is no event that can be waited for; use a time-to-event endpoint"
                 )
-            found = result.event & self.active & ~self.crossed & (self.arm == self.arms.index(rule.arm))
+            acted = self.acted.setdefault(k, np.zeros(self.n, bool))
+            found = result.event & deciding & ~acted & ~self.crossed & (self.arm == self.arms.index(rule.arm))
             rows = np.flatnonzero(found & (self._uniform(f"trial.rule.{k}") < rule.share))
+            acted[rows] = True
             if rule.action == "cross_over":
                 self.crossed[rows] = True
                 self.book.write(

@@ -53,8 +53,8 @@ def families_of(protocol: Protocol) -> tuple[str, ...]:
     return tuple(sorted(found & set(FAMILIES)))
 
 
-def days_of(protocol: Protocol) -> tuple[int, int, int]:
-    """Length of accrual, day of closure (both from the start of accrual), and the year in which accrual starts."""
+def days_of(protocol: Protocol) -> tuple[int, int, float]:
+    """Length of accrual, day of closure (both from the start of accrual), and the calendar year of that start."""
 
     def first(month: str) -> datetime.date:
         return datetime.date(int(month[:4]), int(month[5:]), 1)
@@ -65,7 +65,7 @@ def days_of(protocol: Protocol) -> tuple[int, int, int]:
 
     start = first(protocol.accrual.start)
     length = (after(protocol.accrual.end) - start).days
-    return length, (after(protocol.accrual.closure) - start).days - 1, start.year
+    return length, (after(protocol.accrual.closure) - start).days - 1, start.year + (start.month - 1) / 12
 
 
 def planned_days(protocol: Protocol) -> Ints:

@@ -207,6 +207,8 @@ class Visits(Part):
     def _ascending(self) -> Visits:
         if self.months[0] != 0:
             fail(("months", 0), f"the first visit is at month {self.months[0]:g}; begin with 0, the randomisation")
+        if len(self.months) == 1:
+            fail(("months",), "the randomisation alone follows nobody; add a later month")
         for i, (a, b) in enumerate(itertools.pairwise(self.months)):
             if b <= a:
                 fail(("months", i + 1), f"{b:g} does not come after {a:g}; list the months in ascending order")

@@ -211,8 +211,8 @@ def test_what_cannot_be_recruited_or_screened_is_refused(everything, small, empt
         recruit(everything, point_draw(), 0, CARE, rules("ambulation_index < 0.5"), 10, max_pool=1500)
 
 
-def test_wanted_is_ten_a_place():
-    assert wanted_recruits(110) == 1100
+def test_wanted_is_twenty_five_a_place():
+    assert wanted_recruits(110) == 2750
 
 
 # -- people ------------------------------------------------------------------------------------------------------------
