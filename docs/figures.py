@@ -1,4 +1,4 @@
-"""Makes the pictures of the documentation from a run: `python docs/figures.py [RUN_FOLDER]` (needs Chromium on the path).
+"""Makes the pictures of the documentation from a run: `python docs/figures.py [RUN_FOLDER]` (needs Chromium).
 
 Without a folder, `stemtrial run mist` is run first.
 """
@@ -27,22 +27,24 @@ def picture(figures: list, path: Path, width: int, height: int) -> None:
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         raise SystemExit("no Chromium found; install it to make the pictures")
-    each = width // len(figures)
-    cells = "".join(
-        f"<div style='width:{each}px'>{f.to_html(include_plotlyjs=False, full_html=False, config={'staticPlot': True})}</div>"
-        for f in (f.update_layout(width=each - 10, height=height, paper_bgcolor="white", plot_bgcolor="white") for f in figures)
-    )
+    each, cells = width // len(figures), ""
+    for f in figures:
+        f.update_layout(width=each - 10, height=height, paper_bgcolor="white", plot_bgcolor="white")
+        drawn = f.to_html(include_plotlyjs=False, full_html=False, config={"staticPlot": True})
+        cells += f"<div style='width:{each}px'>{drawn}</div>"
     page = f"<!doctype html><script>{get_plotlyjs()}</script><body style='margin:0;display:flex'>{cells}"
     with tempfile.TemporaryDirectory() as folder:
         html = Path(folder) / "figure.html"
         html.write_text(page, encoding="utf-8")
-        flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={folder}/profile"]
+        flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
+        flags.append(f"--user-data-dir={folder}/profile")
         size = [f"--window-size={width},{height + 20}", "--force-device-scale-factor=2", "--virtual-time-budget=5000"]
         command = [chromium, *flags, *size, f"--screenshot={path}", html.as_uri()]
         subprocess.run(command, check=True, capture_output=True)
 
 
 def main() -> None:
+    """Run MIST if need be, and draw."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     p = predict(load_protocol("mist"), Settings(threads=default_threads()), folder=folder)
     HERE.mkdir(exist_ok=True)

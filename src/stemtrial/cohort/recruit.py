@@ -196,13 +196,16 @@ def _batch(
 
     # pass 1: the run-in history
     people = kernel.population(0, index, constants, state)
-    told = kernel.advance(people, 0, target + wait.max(), p, RUN_IN_SEED, schedule=schedule, threads=threads).events
+    window = round(p["cohort.referral_days.window"])
+    horizon = target + window + wait.max()
+    told = kernel.advance(people, 0, horizon, p, RUN_IN_SEED, schedule=schedule, threads=threads).events
     is_relapse = told["kind"] == kernel.event("relapse")
     relapses = _Relapses(told["patient"][is_relapse], told["day"][is_relapse], BATCH)
-    last = relapses.last_until(target)
-    screened = last + wait
-    # relapses are counted while on the drug taken before entry: it has been taken for the whole of the last year
-    referred = (last >= 0) & (screened >= begun + 365 if care.before_entry != "none" else True)
+    # a relapse within a recruiting period drawn beforehand leads to referral: nothing is known of what comes later, and
+    # people with more relapses are referred more often
+    index_relapse = relapses.first_after(target)
+    referred = (index_relapse >= 0) & (index_relapse <= target + window)
+    screened = np.where(referred, index_relapse, target) + wait
     death = told["patient"][told["kind"] == kernel.event("death")]
     day_of_death = np.full(BATCH, np.iinfo(np.int64).max)
     day_of_death[death] = told["day"][told["kind"] == kernel.event("death")]
@@ -215,7 +218,7 @@ def _batch(
         "course": np.full(BATCH, "rrms"),
         "relapses_last_12_months": relapses.between(screened - 365, screened),
         "relapses_last_24_months": relapses.between(screened - 730, screened),
-        "days_since_relapse": np.where(last >= 0, screened - relapses.last_until(screened), NO_RELAPSE),
+        "days_since_relapse": np.where(referred, screened - relapses.last_until(screened), NO_RELAPSE),
     }
     ordered = _ordered(rules)
     left = referred.copy()
@@ -308,6 +311,14 @@ class _Relapses:
         has = at > self._until(np.full(len(self.base), -1))
         out = np.full(len(self.base), -1)
         out[has] = self.day[at[has] - 1]
+        return out
+
+    def first_after(self, day: NDArray[Any]) -> NDArray[np.int64]:
+        """Day of the first relapse after ``day``, -1 if there was none."""
+        at = self._until(day)
+        has = at < self._until(np.full(len(self.base), self.SPAN - 1))
+        out = np.full(len(self.base), -1)
+        out[has] = self.day[at[has]]
         return out
 
     def between(self, after: NDArray[Any], until: NDArray[Any]) -> NDArray[np.int64]:

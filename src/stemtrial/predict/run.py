@@ -93,7 +93,8 @@ class Prediction:
     tables: dict[str, Table]
 
     def __repr__(self) -> str:
-        return f"<Prediction of {self.run['protocol']}: {len(self.estimates)} estimates, {self.run['replicates']} replicates>"
+        told = f"{len(self.estimates)} estimates, {self.run['replicates']} replicates"
+        return f"<Prediction of {self.run['protocol']}: {told}>"
 
 
 def scaled(protocol: Protocol, patients: int | None) -> Protocol:
