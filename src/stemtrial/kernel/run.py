@@ -340,10 +340,11 @@ class Kernel:
 
 def _sorted_events(raw: list[NDArray[Any]], steps_per_day: int) -> dict[str, NDArray[Any]]:
     patient, step, kind, value = raw
-    order = np.lexsort((value, kind, step, patient))
+    day = -(-step // steps_per_day)
+    order = np.lexsort((value, kind, day, patient))
     return {
         "patient": patient[order].astype(np.int64),
-        "day": -(-step[order] // steps_per_day).astype(np.int64),
+        "day": day[order].astype(np.int64),
         "kind": kind[order].astype(np.int64),
         "value": value[order].astype(float),
     }

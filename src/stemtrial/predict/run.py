@@ -106,10 +106,9 @@ def scaled(protocol: Protocol, patients: int | None) -> Protocol:
         raise InputError(
             f"--patients {patients} is too few for {len(protocol.arms)} arms; give at least {len(protocol.arms)}"
         )
-    sizes = {k: max(1, patients * a.n // total) for k, a in protocol.arms.items()}
-    shares = sorted(protocol.arms, key=lambda k: sizes[k] - patients * protocol.arms[k].n / total)
-    for k in shares[: max(0, patients - sum(sizes.values()))]:  # what is left goes to the largest remainders
-        sizes[k] += 1
+    sizes = dict.fromkeys(protocol.arms, 1)  # nobody's arm is empty; the rest goes where most is missing
+    for _ in range(patients - len(sizes)):
+        sizes[max(sizes, key=lambda k: patients * protocol.arms[k].n / total - sizes[k])] += 1
     arms = {k: a.model_copy(update={"n": sizes[k]}) for k, a in protocol.arms.items()}
     kept = {k: max(1, round(sizes[k] * v / protocol.arms[k].n)) for k, v in protocol.analysis_set.items()}
     return protocol.model_copy(update={"arms": arms, "analysis_set": kept})

@@ -292,8 +292,8 @@ def _parameters_of(family: str, name: str) -> list[Parameter]:
     mine = [p for p in registry().values() if p.name.startswith(f"{family}.")]
     if name not in drugs.DRUGS:
         return mine
-    others = tuple(f"drugs.{d}." for d in drugs.DRUGS if d != name)
-    return [p for p in mine if not p.name.startswith(others)]
+    others = set(drugs.DRUGS) - {name}
+    return [p for p in mine if others.isdisjoint(p.name.split("."))]
 
 
 # -- endpoint --------------------------------------------------------------------------------------------------------

@@ -435,9 +435,11 @@ class _Conduct:
     def _tables(self) -> dict[str, Table]:
         names = ("visits", "relapses", "mri", "exposure", "adverse_events", "disposition")
         out = {n: self.book.table(n, self.n // len(self.replicates), self.replicates) for n in names}
-        given = out["exposure"]  # a start that was planned for a day that the patient did not reach was not given
-        row = np.searchsorted(self.replicates, given["replicate"]) * (self.n // len(self.replicates)) + given["patient"]
-        out["exposure"] = tables.take(given, given["day"] <= np.where(self.active, NEVER, self.end)[row])
+        last = np.where(self.active, NEVER, self.end)
+        for name in ("exposure", "adverse_events"):  # what was planned for a day that the patient did not reach
+            t = out[name]
+            row = np.searchsorted(self.replicates, t["replicate"]) * (self.n // len(self.replicates)) + t["patient"]
+            out[name] = tables.take(t, t["day"] <= last[row])
         return {"patients": self.patients, **out}
 
 

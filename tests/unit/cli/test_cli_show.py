@@ -141,7 +141,6 @@ def test_explain_a_transplant(cli):
     assert [f["field"] for f in told["fields_in_a_protocol"]] == list(catalogue()["ahsct"].fields)
 
 
-@pytest.mark.xfail(strict=True, reason="report.explain lists drugs.onset.<drug> of every drug")
 def test_explain_a_drug_shows_that_drug_only(cli):
     told = json.loads(cli("explain", "natalizumab", "--json").out)
     assert {d["name"] for d in told["doses"]} == {"drugs.start.natalizumab", "drugs.stop"}

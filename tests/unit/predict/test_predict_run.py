@@ -199,7 +199,7 @@ def test_the_estimates_summarise_the_table_of_estimates(reference):
 def test_replicates_go_over_the_draws(tmp_path, reference):
     one = point_draw()
     other = np.array(one.values[0])
-    other[one.names.index("ms.lam0")] *= 0.6
+    other[one.names.index("ms.lam0")] *= 0.4
     two = Draws("two", one.names, np.stack([one.values[0], other]))
     got = predict(MIST, Settings(**BASE, chunk=3), two, folder=tmp_path / "r")
     assert (got.run["draws"], got.run["interval"]) == (2, "sampling+parameters")
@@ -207,6 +207,6 @@ def test_replicates_go_over_the_draws(tmp_path, reference):
     even = a["replicate"] % 2 == 0
     np.testing.assert_array_equal(a["value"][even], b["value"][even])  # the first draw is the point
     t2 = (a["estimate"] == "new_t2_lesions|mean|dmt|1") & ~even
-    assert a["value"][t2].mean() < 0.7 * b["value"][t2].mean()
+    assert a["value"][t2].mean() < 0.85 * b["value"][t2].mean()
     again = predict(MIST, Settings(**BASE, chunk=3, threads=2), two, folder=tmp_path / "s")
     assert again.run["digest"] == got.run["digest"]
