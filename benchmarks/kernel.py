@@ -100,8 +100,7 @@ def machine_code(kernel: Kernel, rate: float) -> dict[str, Any]:
         fresh.__dict__["_compiled"] = module.run
         fresh.advance(people(kernel, 64), RUN_IN, RUN_IN + 60, P, 1)
         code = assemblies(module, ("dense", "draw", "slow"))
-    stores = {n: len(re.findall(r"X\[[^\]]*\](?=[^=\n]*=)", _function(source, n))) for n in code}
-    flops = {n: flops_per_lane(code[n], stores[n])[0] for n in code}
+    flops = {n: flops_per_lane(code[n], _stores_per_loop(_function(source, n))) for n in code}
     per_day = flops["dense"] + flops["draw"] / 4 + flops["slow"] / 28
     peak = fma_peak()
     return {
@@ -122,6 +121,12 @@ def _fresh(path: Path) -> Any:
     sys.modules["kernel_fresh"] = module
     spec.loader.exec_module(module)
     return module
+
+
+def _stores_per_loop(function: str) -> list[int]:
+    """Rows that each lane loop of a printed function writes."""
+    loops = function.split("for l in range(W):")[1:]
+    return [len(re.findall(r"X\[[^\]]*\](?=[^=\n]*=)", loop)) for loop in loops]
 
 
 def _function(source: str, name: str) -> str:

@@ -8,7 +8,6 @@ import re
 import resource
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -68,39 +67,45 @@ done:
     return best
 
 
-def flops_per_lane(assembly: str, stores_per_lane: int) -> tuple[float, Counter[str]]:
-    """Floating-point operations that a vectorised lane loop executes for one lane, counted from its machine code.
+def flops_per_lane(assembly: str, stores_per_loop: list[int]) -> float:
+    """Floating-point operations that a function's vectorised lane loops execute for one lane, from its machine code.
 
-    The loop that holds the stores is taken; how many lanes an iteration serves follows from how often it stores.
+    How many lanes an iteration serves follows from how often its loop stores, against the source.
 
     Parameters
     ----------
     assembly : str
         Of one compiled function.
-    stores_per_lane : int
-        Rows that the source of the function writes.
+    stores_per_loop : list of int
+        Rows that each lane loop of the source writes, in order.
     """
     lines = [line.strip() for line in assembly.splitlines()]
     labels = {m.group(1): i for i, line in enumerate(lines) if (m := re.match(r"(\.?[\w.$]+):", line))}
-    best: list[str] = []
+    register = "zmm" if any("zmm" in x for x in lines) else "ymm"
+    loops = []
     for i, line in enumerate(lines):
         m = re.match(r"j\w+\s+(\.?[\w.$]+)$", line)
         if m and labels.get(m.group(1), i + 1) < i:
-            body = lines[labels[m.group(1)] : i]
-            if sum("mm" in x for x in body) > sum("mm" in x for x in best):
-                best = body
-    body = best or lines
-    ops: Counter[str] = Counter(x.split()[0] for x in body if x and not x.startswith((".", "#")))
-    register = "zmm" if any("zmm" in x for x in body) else "ymm"
-    lanes_a_register = 8 if register == "zmm" else 4
-    stores = sum(
-        x.startswith("vmov") and x.rstrip().endswith(")") and register in x and "(%rsp" not in x and "(%rbp" not in x
-        for x in body
-    )
-    interleaved = max(1, round(stores / max(1, stores_per_lane)))
-    vector = [x for x in body if register in x]
-    flops = sum(2 if TWO.match(x.split()[0]) else 1 if ONE.match(x.split()[0]) else 0 for x in vector)
-    return flops * lanes_a_register / (lanes_a_register * interleaved), ops
+            body = [x for x in lines[labels[m.group(1)] : i] if register in x]
+            stores = sum(_stores(x) for x in body)
+            if stores:
+                loops.append((body, stores))
+    if not loops:  # unrolled whole
+        loops = [(lines, sum(_stores(x) for x in lines if register in x))]
+    if len(loops) != len(stores_per_loop):  # loops were split or joined: one ratio for all
+        every = sum(stores for _, stores in loops) / max(1, sum(stores_per_loop))
+        return sum(_flops(body) for body, _ in loops) / max(1, round(every))
+    pairs = zip(loops, stores_per_loop, strict=True)
+    return float(sum(_flops(body) / max(1, round(stores / expected)) for (body, stores), expected in pairs))
+
+
+def _stores(line: str) -> bool:
+    return line.startswith("vmov") and line.endswith(")") and "(%rsp" not in line and "(%rbp" not in line
+
+
+def _flops(body: list[str]) -> int:
+    ops = [x.split()[0] for x in body if x]
+    return sum(2 if TWO.match(op) else 1 if ONE.match(op) else 0 for op in ops)
 
 
 def registers(assembly: str) -> dict[str, int]:
