@@ -142,6 +142,11 @@ def take(table: Table, rows: NDArray[Any]) -> Table:
     return {c: v[rows] for c, v in table.items()}
 
 
+def row_of(table: Table, replicates: NDArray[Any], patients: int) -> NDArray[np.int64]:
+    """Row of each record's patient in a table of ``patients`` a replicate, replicates ascending as given."""
+    return np.asarray(np.searchsorted(replicates, table["replicate"]) * patients + table["patient"], np.int64)
+
+
 def to_frame(table: Table) -> pd.DataFrame:
     """Pandas view of a table."""
     return pd.DataFrame(table)

@@ -7,7 +7,6 @@ with the same counters, hence the same bits, up to their screening day, and are 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -328,4 +327,4 @@ class _Relapses:
 
 def wanted_recruits(n: int) -> int:
     """Distinct recruits to look for: 25 for each of ``n`` places, so that the pool adds little error of its own."""
-    return math.ceil(25 * n)
+    return 25 * n

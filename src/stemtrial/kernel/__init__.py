@@ -1,7 +1,8 @@
 """A model declared once becomes a fast, reproducible population kernel. Knows no medicine."""
 
+from stemtrial.kernel.effect import Effect
 from stemtrial.kernel.graph import Expr, cos2pi, exp, floor, log, maximum, minimum, power10, sqrt, where
-from stemtrial.kernel.model import SLOW_DAYS, YEAR, Effect, Model
+from stemtrial.kernel.model import SLOW_DAYS, YEAR, Model
 from stemtrial.kernel.random import derive_seed, normals, uniforms
 from stemtrial.kernel.run import Advanced, Kernel, Population, Schedule, build, default_threads
 

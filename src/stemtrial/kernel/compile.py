@@ -20,7 +20,7 @@ _LOADED: dict[str, Any] = {}
 
 
 def cache_folder() -> Path:
-    """Folder of compiled kernels: ``$STEMTRIAL_CACHE``, else the user's cache folder."""
+    """Folder of everything that can be computed again: ``$STEMTRIAL_CACHE``, else the user's cache folder."""
     root = os.environ.get("STEMTRIAL_CACHE") or os.path.join(
         os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache"), "stemtrial"
     )

@@ -254,12 +254,9 @@ _PURE = frozenset(
 )
 
 
-def topological(roots: Iterable[Expr], done: set[int] | None = None, stop: str | None = None) -> Iterator[Expr]:
-    """Nodes that the roots need, operands first.
-
-    Skips (and records) those already in ``done``; does not descend below an operation named ``stop``.
-    """
-    seen = set() if done is None else done
+def topological(roots: Iterable[Expr], stop: str | None = None) -> Iterator[Expr]:
+    """Nodes that the roots need, operands first; does not descend below an operation named ``stop``."""
+    seen: set[int] = set()
     for root in roots:
         stack: list[tuple[Expr, int]] = [(root, 0)]
         while stack:

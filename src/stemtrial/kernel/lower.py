@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from stemtrial.errors import InputError
+from stemtrial.kernel.effect import Effect, Log, Read, Set, SetAt
 from stemtrial.kernel.graph import Expr, topological
-from stemtrial.kernel.model import Effect, Log, Model, Read, Set, SetAt
+from stemtrial.kernel.model import Model
 
 CONST, UNIFORM, DAILY, STEADY, LANE = range(5)
 

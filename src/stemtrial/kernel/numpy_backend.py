@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stemtrial.kernel.effect import Effect, Log, Read, Set, SetAt
 from stemtrial.kernel.graph import Expr
 from stemtrial.kernel.lower import STEADY, Program
-from stemtrial.kernel.model import MOST_ARRIVALS, MOST_UNITS, SLOW_DAYS, Effect, Log, Read, Set, SetAt
+from stemtrial.kernel.model import MOST_ARRIVALS, MOST_UNITS, SLOW_DAYS
 from stemtrial.kernel.random import stream_id
 
 Values = NDArray[Any]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+from stemtrial.kernel.effect import Effect, Log, Read, Set, SetAt
 from stemtrial.kernel.graph import Expr
 from stemtrial.kernel.lower import Program
-from stemtrial.kernel.model import Effect, Log, Read, Set, SetAt
 from stemtrial.kernel.random import stream_id
 
 Scope = Literal["dense", "slow", "daily", "lane"]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from stemtrial import analysis
 from stemtrial.endpoint import Events, find
 from stemtrial.predict.estimate import FREE_OF, Analysed
-from stemtrial.tables import Table
+from stemtrial.tables import Table, row_of
 from stemtrial.trial.protocol import Protocol
 
 Arrays = dict[str, NDArray[Any]]
@@ -86,8 +86,7 @@ def _over(y: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 def _place(a: Analysed, table: Table) -> NDArray[np.int64]:
     """Position of each row's patient in the flattened patients table."""
-    per_trial = a.arm.shape[1]
-    return np.asarray(np.searchsorted(a.replicates, table["replicate"]) * per_trial + table["patient"])
+    return row_of(table, a.replicates, a.arm.shape[1])
 
 
 def _ever(a: Analysed, table: Table, column: str, value: str) -> NDArray[np.bool_]:

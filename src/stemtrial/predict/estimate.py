@@ -13,7 +13,7 @@ from stemtrial import analysis
 from stemtrial.endpoint import Counts, Events, Values, derive, find
 from stemtrial.errors import InputError
 from stemtrial.evidence import Outcome, Study
-from stemtrial.tables import Table
+from stemtrial.tables import Table, row_of, take
 from stemtrial.trial.entry import planned_days
 from stemtrial.trial.parts import CONTRASTS, EndpointUse
 from stemtrial.trial.protocol import Protocol
@@ -114,10 +114,8 @@ class Analysed:
         self.arm = patients["arm"].reshape(self.shape)
         gone = tables["disposition"]
         never = (gone["event"] == "dropped_out") & (gone["day"] == 0)
-        per_trial = self.arm.shape[1]
-        row = np.searchsorted(self.replicates, gone["replicate"][never]) * per_trial + gone["patient"][never]
         kept = np.ones(patients["patient"].shape, bool)
-        kept[row] = False
+        kept[row_of(take(gone, never), self.replicates, self.arm.shape[1])] = False
         kept &= patients["closure_day"] > 0
         self.kept = kept.reshape(self.shape)
         self._derived: dict[tuple[str, float | None], Any] = {}

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from stemtrial.endpoint import find
 from stemtrial.evidence import Baseline, Study
 from stemtrial.predict.curves import BASELINE, SERIES, km_times, survival_endpoints
+from stemtrial.predict.estimate import FREE_OF
 from stemtrial.predict.misses import why
 from stemtrial.predict.summary import band, number, published_of, quantiles
+from stemtrial.trial.book import ADVERSE
 from stemtrial.trial.protocol import Protocol
 
 Arrays = dict[str, NDArray[Any]]
@@ -19,12 +21,7 @@ DISCLAIMER = (
     "Research software. It simulates virtual patients with models that are simpler than people; it gives no advice "
     "about a person, and no treatment decision may rest on it."
 )
-GRADES = {
-    "febrile neutropenia": 3,
-    "serious infection": 3,
-    "secondary autoimmune disease": 2,
-    "treatment-related death": 5,
-}
+GRADES = {term: (grade, bool(serious)) for term, grade, serious in ADVERSE.values()}
 
 
 def page_data(
@@ -142,7 +139,7 @@ def _km(protocol: Protocol, study: Study | None, estimates: list[dict[str, Any]]
                 and e["outcome_id"]
             ]
             risk = np.median(seen[f"risk|{endpoint}|{arm}"], axis=0)
-            free = find(endpoint).rule in ("first_activity", "first_relapse")
+            free = find(endpoint).rule in FREE_OF
             out.append(
                 {
                     "endpoint": endpoint,
@@ -207,8 +204,8 @@ def _adverse(arms: list[str], seen: Arrays) -> list[dict[str, Any]]:
     return [
         {
             "term": term,
-            "grade": GRADES.get(term, ""),
-            "serious": GRADES.get(term, 0) >= 3,
+            "grade": GRADES[term][0],
+            "serious": GRADES[term][1],
             "cause": "aHSCT",
             "arm": arm,
             "percent_median": number(median),

@@ -13,16 +13,8 @@ from typing import Any
 
 from stemtrial.endpoint import Definition, definitions, find
 from stemtrial.errors import InputError, did_you_mean
-from stemtrial.kernel.model import (
-    NEVER,
-    SLOW_DAYS,
-    Effect,
-    Log,
-    Model,
-    Set,
-    SetAt,
-    hazard_state,
-)
+from stemtrial.kernel.effect import Effect, Log, Set, SetAt, hazard_state
+from stemtrial.kernel.model import NEVER, SLOW_DAYS, Model
 from stemtrial.parameters import Parameter, registry
 from stemtrial.report.formula import formula
 from stemtrial.therapy import FAMILIES, TherapyInfo, catalogue, compose_ms, drugs

@@ -10,11 +10,12 @@ import tempfile
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from stemtrial.kernel.compile import cache_folder
 
 Arrays = dict[str, NDArray[Any]]
 _HASH = hashlib.sha256().digest_size
@@ -32,12 +33,6 @@ def package_hash(*rooms: str) -> str:
     return h.hexdigest()[:16]
 
 
-def cache_root() -> Path:
-    """Folder of everything that can be computed again: ``$STEMTRIAL_CACHE``, else the user's cache folder."""
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return Path(os.environ.get("STEMTRIAL_CACHE") or os.path.join(home, "stemtrial"))
-
-
 def content_hash(identity: Any) -> str:
     """Hash of canonical JSON."""
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"), default=str)
@@ -53,7 +48,7 @@ def cached(room: str, identity: Mapping[str, Any], compute: Callable[[], Arrays]
     hit : bool
         Whether they came from the cache. A file whose hash is not that of its content is computed again.
     """
-    folder = cache_root() / room
+    folder = cache_folder() / room
     path = folder / f"{content_hash(identity)[:24]}.npz"
     try:
         content = path.read_bytes()

@@ -9,7 +9,7 @@ same.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,50 +24,14 @@ from stemtrial.observe import EdssRater, RaterState, scan
 from stemtrial.observe.parameters import EdssParameters, MriParameters, from_draw, load
 from stemtrial.tables import Table
 from stemtrial.therapy import ahsct, drugs
+from stemtrial.trial.book import ADVERSE, Book
 from stemtrial.trial.entry import NEVER, constants_at_entry, enter, planned_days
 from stemtrial.trial.parts import WhenRule
 from stemtrial.trial.protocol import Protocol
 from stemtrial.trial.regimen import Choice, Treatment
 
 Ints = NDArray[np.int64]
-ADVERSE = {
-    "febrile_neutropenia": ("febrile neutropenia", 3, 1),
-    "serious_infection": ("serious infection", 3, 1),
-    "secondary_autoimmunity": ("secondary autoimmune disease", 2, 0),
-    "treatment_death": ("treatment-related death", 5, 1),
-}
-"""Event of the kernel -> term, grade, serious."""
 SCREENED = ("age_years", "disease_duration_years", "relapses_last_12_months")
-
-
-@dataclass
-class _Book:
-    """Rows that become tables."""
-
-    rows: dict[str, list[dict[str, NDArray[Any]]]] = field(default_factory=dict)
-
-    def write(self, table: str, row: Ints, **columns: NDArray[Any]) -> None:
-        if len(row):
-            full = {k: np.broadcast_to(v, row.shape) for k, v in columns.items()}
-            self.rows.setdefault(table, []).append({"row": row, **full})
-
-    def table(self, name: str, patients: int, replicates: NDArray[np.int64]) -> Table:
-        """One sorted table of schema ``name``; ``patient`` was a row number over all replicates until here."""
-        schema = tables.SCHEMAS[name]
-        parts = self.rows.get(name, [])
-        keys = dict.fromkeys(k for p in parts for k in p)
-        raw = {
-            k: np.concatenate([p[k] if k in p else np.zeros(len(p["row"]), schema.columns[k].dtype) for p in parts])
-            for k in keys
-        }
-        row = raw.pop("row", np.zeros(0, np.int64)).astype(np.int64)
-        order = np.lexsort((raw.get("day", row), row))
-        columns = {k: v[order] for k, v in raw.items()}
-        row = row[order]
-        columns |= {"replicate": replicates[row // patients], "patient": row % patients}
-        for key, spec in schema.columns.items():
-            columns.setdefault(key, np.zeros(len(row), spec.dtype))
-        return tables.make(name, **columns)
 
 
 @dataclass(frozen=True)
@@ -117,7 +81,7 @@ class _Conduct:
         self.beta_open = np.where(treated & open_rater, parameters["instruments.rater_beta_open"], 0.0)
         self.taken = np.zeros((self.n, len(drugs.DRUGS)), bool)
         self.schedule: list[Schedule] = []
-        self.book = _Book()
+        self.book = Book()
         self.failed: set[int] = set()
         self.overflow = 0
 
@@ -155,11 +119,7 @@ class _Conduct:
     def _harvest(self, entry: Treatment, rows: Ints, day: NDArray[Any]) -> tuple[Ints, NDArray[Any]]:
         """Return those from whom enough cells are harvested; the others stay on what they take, with a record."""
         enough = self._uniform("ahsct.harvest", rows) >= self.p["ahsct.mobilisation_failure"]
-        failed = rows[~enough]
-        self.book.write(
-            "adverse_events", failed, day=day[~enough] + entry.day, term=np.array("harvest failed"),
-            grade=np.array(2), serious=np.array(0), cause=np.array("ahsct"),
-        )  # fmt: skip
+        self.book.adverse_event("harvest_failed", rows[~enough], day[~enough] + entry.day)
         return rows[enough], day[enough]
 
     def _start(self, entry: Treatment, rows: Ints, day: NDArray[Any], reason: str) -> None:
@@ -346,11 +306,7 @@ class _Conduct:
             if name == "relapse":
                 self.book.write("relapses", row=rows, day=day)
             if name in ADVERSE:
-                term, grade, serious = ADVERSE[name]
-                self.book.write(
-                    "adverse_events", row=rows, day=day, term=np.array(term), grade=np.array(grade),
-                    serious=np.array(serious), cause=np.array("ahsct"),
-                )  # fmt: skip
+                self.book.adverse_event(name, rows, day)
             if name in ("death", "treatment_death"):
                 reason = "treatment-related" if name == "treatment_death" else "other cause"
                 self.book.write("disposition", row=rows, day=day, event=np.array("died"), reason=np.array(reason))
@@ -438,7 +394,7 @@ class _Conduct:
         last = np.where(self.active, NEVER, self.end)
         for name in ("exposure", "adverse_events"):  # what was planned for a day that the patient did not reach
             t = out[name]
-            row = np.searchsorted(self.replicates, t["replicate"]) * (self.n // len(self.replicates)) + t["patient"]
+            row = tables.row_of(t, self.replicates, self.n // len(self.replicates))
             out[name] = tables.take(t, t["day"] <= last[row])
         return {"patients": self.patients, **out}
 
