@@ -47,6 +47,7 @@ def build_ms(m: Model, *, truth: bool = False) -> None:
     E = m.state("E", "rel", "autoreactive effector T-cell activity", 1.0)
     R = m.state("R", "rel", "regulatory T-cell activity", 1.0)
     B = m.state("B", "rel", "memory B cells", 1.0)
+    B_to = m.state("B_to", "rel", "memory B cells that the blood returns to; a depleting drug sets it lower", 1.0)
     C = m.state("C", "share", "autoreactive clone pool", 1.0)
     a = m.state("a", "rel", "activation by infection")
     u = m.state("u", "log", "slow log-activity")
@@ -87,7 +88,7 @@ def build_ms(m: Model, *, truth: bool = False) -> None:
     mean_u = ms("sig_u") * ms("sig_u") * -0.5  # so that E[exp(u)] = 1
     m.update(u, spread * m.normal("ms.u") + ((mean_u - u) * ku + u), "wanders (Ornstein-Uhlenbeck, exact)")
     b_return = m.rate("b_return", m.decay(ms("tauB")), "1/step", "return of memory B cells")
-    m.update(B, (1.0 - B) * b_return + B, "return")
+    m.update(B, (B_to - B) * b_return + B, "return")
     m.relax(Bm, to=B * 1.05 * (C / (C + 0.05)), tau=ms("tauBm"), text="follow memory B cells of autoreactive kind")
     m.flow(C, C * (1.0 - C) * (ms("rC") / YEAR), "grows back, logistic")
     mean_a = 1.0 + ms("nu_a") / YEAR * m.dt * ms("Ja") / ka * (1.0 - ka)
