@@ -27,6 +27,7 @@ from stemtrial.observe.parameters import (
     load,
     parameter_entries,
 )
+from stemtrial.observe.visit import View, measure
 
 __all__ = [
     "FS_MAX",
@@ -43,11 +44,13 @@ __all__ = [
     "PatientWeights",
     "RaterState",
     "Rating",
+    "View",
     "brain_volume_change",
     "edss_from_fs",
     "functional_systems",
     "instruments",
     "load",
+    "measure",
     "new_t2_lesions",
     "nfl",
     "nine_hole_peg",

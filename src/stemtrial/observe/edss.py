@@ -249,10 +249,21 @@ def functional_systems(
         If a value is not a fraction or the columns differ in length.
 
     """
+    g, amb, _ = latent(deficits, weights, parameters)
+    return g, amb
+
+
+def latent(
+    deficits: Deficits, weights: PatientWeights, parameters: EdssParameters | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Latent grades (rows, 7), ambulation index (rows,) and EDSS without error (rows,), in one pass.
+
+    Parameters and errors as :func:`functional_systems`.
+    """
     f, w, n = _aligned(deficits, weights, None)
     g, amb, edss = np.empty((n, 7)), np.empty(n), np.empty(n)
     _true(f, w, parameters or load(EdssParameters), g, amb, edss)
-    return g, amb
+    return g, amb, edss
 
 
 def true_edss(
@@ -262,10 +273,7 @@ def true_edss(
 
     Parameters and errors as :func:`functional_systems`.
     """
-    f, w, n = _aligned(deficits, weights, None)
-    edss = np.empty(n)
-    _true(f, w, parameters or load(EdssParameters), np.empty((n, 7)), np.empty(n), edss)
-    return edss
+    return latent(deficits, weights, parameters)[2]
 
 
 def edss_from_fs(fs: ArrayLike) -> NDArray[np.float64]:

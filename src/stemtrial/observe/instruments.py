@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from stemtrial.observe.parameters import parameter_entries
+from stemtrial.observe.parameters import declared
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ _INF = float("inf")
 @cache
 def instruments() -> dict[str, Instrument]:
     """Every instrument by name."""
-    value = {name: entry["value"] for name, entry in parameter_entries().items()}
+    value = declared()
     rater = tuple(name for name in value if name.startswith("rater_"))
     rows = (
         Instrument(

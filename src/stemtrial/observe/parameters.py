@@ -112,6 +112,36 @@ def from_draw(draw: Mapping[str, float]) -> dict[str, float]:
     return {k.removeprefix("instruments."): v for k, v in draw.items() if k.startswith("instruments.")}
 
 
+@cache
+def declared() -> dict[str, float]:
+    """Every number at its declared value; a parameter with a value for each name gives ``parameter.name``."""
+    out: dict[str, float] = {}
+    for name, entry in parameter_entries().items():
+        value = entry["value"]
+        items = value.items() if isinstance(value, dict) else [("", value)]
+        out.update({f"{name}.{k}" if k else name: float(v) for k, v in items})
+    return out
+
+
+def merged(values: Mapping[str, float] | None = None) -> dict[str, float]:
+    """Every number, some of them replaced by name.
+
+    Raises
+    ------
+    InputError
+        If a name is no instrument parameter or a value is not finite.
+
+    """
+    out = dict(declared())
+    for name, value in (values or {}).items():
+        if name not in out:
+            raise InputError(f"instrument parameter '{name}' is not known{did_you_mean(name, out)}")
+        if not math.isfinite(value):
+            raise InputError(f"instrument parameter '{name}' is {value}; give a finite number")
+        out[name] = float(value)
+    return out
+
+
 def load(kind: type[_T], values: Mapping[str, float] | None = None) -> _T:
     """Parameters of one kind of instrument, at their declared values or with some of them replaced.
 
@@ -129,22 +159,15 @@ def load(kind: type[_T], values: Mapping[str, float] | None = None) -> _T:
         If a name is no instrument parameter, a value is not finite, or the ambulation thresholds do not increase.
 
     """
-    entries = parameter_entries()
-    merged = {name: float(entry["value"]) for name, entry in entries.items()}
-    for name, value in (values or {}).items():
-        if name not in entries:
-            raise InputError(f"instrument parameter '{name}' is not known{did_you_mean(name, entries)}")
-        if not math.isfinite(value):
-            raise InputError(f"instrument parameter '{name}' is {value}; give a finite number")
-        merged[name] = float(value)
+    number = merged(values)
     if kind is EdssParameters:
-        thresholds = tuple(merged[name] for name in _THRESHOLDS)
+        thresholds = tuple(number[name] for name in _THRESHOLDS)
         for i in range(1, len(thresholds)):
             if thresholds[i] <= thresholds[i - 1]:
                 raise InputError(
                     f"ambulation thresholds must increase; {_THRESHOLDS[i]} = {thresholds[i]} is not above "
                     f"{_THRESHOLDS[i - 1]} = {thresholds[i - 1]}"
                 )
-        scalars = {name: merged[name] for name in EdssParameters._fields if name != "amb_thresholds"}
+        scalars = {name: number[name] for name in EdssParameters._fields if name != "amb_thresholds"}
         return kind(**scalars, amb_thresholds=thresholds)  # type: ignore[call-arg]
-    return kind(**{name: merged[name] for name in kind._fields})  # type: ignore[arg-type]
+    return kind(**{name: number[name] for name in kind._fields})  # type: ignore[arg-type]
