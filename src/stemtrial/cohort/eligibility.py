@@ -67,11 +67,12 @@ VARIABLES: Mapping[str, Variable] = {
     for v in (
         Variable("age_years", "y", 0, 110, 0, "age at screening"),
         Variable("female", "1", 0, 1, 1, "1 for a woman"),
-        Variable("course", "1", 0, 0, 0, "course of MS at screening", ("rrms", "spms", "ppms")),
+        Variable("course", "1", 0, 0, 0, "course of MS at screening", ("rrms", "cis", "spms", "ppms", "paediatric")),
         Variable("onset_age_years", "y", 0, 90, 0, "age at the first symptom"),
         Variable("disease_duration_years", "y", 0, 90, 0, "years since the first symptom"),
         Variable("edss", "EDSS", 0, 9.5, 0.5, "rated EDSS"),
         Variable("edss_change_last_12_months", "EDSS", -9.5, 9.5, 0.5, "rated EDSS minus that of a year ago"),
+        Variable("edss_change_last_24_months", "EDSS", -9.5, 9.5, 0.5, "rated EDSS minus that of two years ago"),
         Variable("pyramidal_fs", "1", 0, 6, 1, "rated pyramidal functional system"),
         Variable("ambulation_index", "1", 0, 1, 0, "the model's noise-free walking index, 0 unimpaired"),
         Variable("relapses_last_12_months", "1", 0, 20, 1, "reported relapses in the last 12 months"),

@@ -7,17 +7,20 @@ drawn in any order and a recruit can be drawn again alone. Science: docs/design/
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
 
 from stemtrial.disease.ms import REGIONS
+from stemtrial.errors import InputError, did_you_mean
 from stemtrial.kernel import YEAR, normals, uniforms
 
 Floats = NDArray[Any]
 Person = dict[str, Floats]
+Onset = Literal["relapsing", "primary", "paediatric"]
+ONSETS: tuple[str, ...] = get_args(Onset)
 
 
 def era_factor(year: Floats, p: Mapping[str, float]) -> Floats:
@@ -29,7 +32,7 @@ def era_factor(year: Floats, p: Mapping[str, float]) -> Floats:
 
 def people_at_onset(
     seed: int, index: NDArray[np.uint64], p: Mapping[str, float], *, entry_year: Floats, duration_years: Floats,
-    primary: bool = False, era: float | None = None,
+    onset: Onset = "relapsing", era: float | None = None,
 ) -> tuple[Person, Person]:  # fmt: skip
     """Draw people at the onset of their disease.
 
@@ -43,8 +46,8 @@ def people_at_onset(
         Parameters by registered name.
     entry_year, duration_years : ndarray, shape (n,)
         Calendar year of screening and years since onset: activity goes by the first, progression by the year of onset.
-    primary : bool
-        Primary progressive instead of relapsing onset.
+    onset : {"relapsing", "primary", "paediatric"}
+        Kind of onset; ``paediatric`` draws only those of the relapsing kind who fall ill before 18.
     era : float, optional
         Activity factor of the period, instead of the one by year.
 
@@ -54,18 +57,21 @@ def people_at_onset(
         Constants of each person (also ``female, w_it, w_sc, res``, which only instruments read), and the states that
         do not start at their declared values.
     """
+    if onset not in ONSETS:
+        raise InputError(f"onset '{onset}' is not known{did_you_mean(onset, ONSETS)}")
+    primary = onset == "primary"
     kind = "primary" if primary else "relapsing"
     z = normals(seed, index, 0, "cohort.person", 12)
     u = uniforms(seed, index, 0, "cohort.person.shape", 8)
     male = u[:, 0] < p[f"cohort.male.{kind}"]
     paediatric = np.zeros(len(index), bool)
     if primary:
-        onset: Floats = p["cohort.onset_primary.mean"] + p["cohort.onset_primary.sd"] * z[:, 0]
+        age: Floats = p["cohort.onset_primary.mean"] + p["cohort.onset_primary.sd"] * z[:, 0]
     else:
-        onset = p["cohort.onset_low"] + p["cohort.onset_scale"] * special.gammaincinv(p["cohort.onset_shape"], u[:, 1])
-        paediatric = u[:, 2] < p["cohort.paediatric"]
-        onset = np.where(paediatric, 9.0 + 9.0 * u[:, 3], onset)
-    onset = np.clip(onset, 8.0, 62.0)
+        age = p["cohort.onset_low"] + p["cohort.onset_scale"] * special.gammaincinv(p["cohort.onset_shape"], u[:, 1])
+        paediatric = (u[:, 2] < p["cohort.paediatric"]) | (onset == "paediatric")
+        age = np.where(paediatric, 18.0 - 9.0 * np.sqrt(u[:, 3]), age)
+    age = np.clip(age, 8.0, 62.0)
     sex_alpha = np.where(male, p["cohort.alpha.male"], p["cohort.alpha.female"])
     alpha = np.exp(p["cohort.alpha_sd"] * z[:, 1]) * sex_alpha
     alpha = (
@@ -85,12 +91,12 @@ def people_at_onset(
         "m": m,
         "rho": np.exp(p["cohort.rho_sd"] * z[:, 3]),
         "sev": np.exp(p["cohort.sev_sd"] * z[:, 4]),
-        "age0": onset,
+        "age0": age,
         "relthr": np.full(len(index), p["cohort.relapse_threshold_primary"] if primary else 1.0),
         "nfl": np.exp(p["cohort.nfl_sd"] * z[:, 5]),
         "season_cos": np.cos(phase),
         "season_sin": np.sin(phase),
-        "ascertainment": np.full(len(index), p["cohort.ascertainment.blind"]),
+        "ascertainment": np.full(len(index), p[f"cohort.ascertainment.{'progressive' if primary else 'blind'}"]),
         "thy": np.exp(p["cohort.thy_sd"] * z[:, 6]),
         "female": (~male).astype(float),
         "w_it": special.betaincinv(p["cohort.split_stem"], p["cohort.split_stem"], u[:, 4]),
@@ -101,7 +107,7 @@ def people_at_onset(
     loss = p[f"cohort.first_loss.{kind}"]
     state: Person = {
         "u": p["ms.sig_u"] * (z[:, 8] - 0.5 * p["ms.sig_u"]),
-        "M": m * np.exp(p["ms.kM"] * (onset - 45.0)),
+        "M": m * np.exp(p["ms.kM"] * (age - 45.0)),
         "S": 0.4 * silent,
         **{f"D_{r}": share * silent for r, share in zip(REGIONS, (0.30, 0.15, 0.05), strict=False)},
         **{f"X_{r}": np.full(len(index), loss * p[f"cohort.first_loss_site.{r}"]) for r in REGIONS},

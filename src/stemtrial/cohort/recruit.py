@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from stemtrial.cohort.courses import course_of, secondary_progressive
 from stemtrial.cohort.eligibility import Eligibility
 from stemtrial.cohort.population import people_at_onset, season_at
 from stemtrial.disease.ms import REGIONS
 from stemtrial.errors import InputError
 from stemtrial.kernel import YEAR, Kernel, Schedule, derive_seed, uniforms
-from stemtrial.observe import Deficits, EdssRater, PatientWeights, RaterState
+from stemtrial.observe import Deficits, EdssRater, PatientWeights, RaterState, functional_systems
 from stemtrial.observe.parameters import EdssParameters, from_draw, load
 from stemtrial.parameters import Draws
 from stemtrial.store import cached, package_hash
@@ -41,6 +42,18 @@ HISTORY = frozenset(
     }
 )
 """What screening knows without examining anybody."""
+EXAMINED = frozenset(
+    {
+        "edss",
+        "edss_change_last_12_months",
+        "edss_change_last_24_months",
+        "ambulation_index",
+        "pyramidal_fs",
+        "gd_lesions",
+        "t2_volume_ml",
+    }
+)
+"""What the examination at screening adds, and earlier ones on record."""
 NO_RELAPSE = 40_000
 RUN_IN_SEED = derive_seed(0, "run-in")
 """The pool is one for all seeds, so that it is simulated once; the trial draws from it under its own seed."""
@@ -53,7 +66,7 @@ class Care:
     Attributes
     ----------
     course : str
-        ``rrms`` (the courses that MIST and its like need; others as their issues come).
+        A name of :data:`stemtrial.cohort.courses.COURSES`.
     before_entry : str
         ``none`` or ``platform_drugs``: interferon for two years before screening.
     entry_years : (float, float)
@@ -129,8 +142,7 @@ def recruit(
     InputError
         If nobody in the pool is eligible: the message holds the funnel.
     """
-    if care.course != "rrms":
-        raise InputError(f"course '{care.course}' cannot be recruited yet; valid: rrms")
+    course = course_of(care.course)
     identity = {
         "kernel": kernel.identity,
         "draws": draws.identity,
@@ -151,15 +163,23 @@ def recruit(
             part = _batch(kernel, draws[draw], care, rules, first, threads)
             parts.append(part)
             found += len(part["index"])
-            if found >= wanted or (first >= 3 * BATCH and found == 0):
+            if found >= wanted or (first >= 9 * BATCH and found == 0):
                 break
         out = {k: np.concatenate([p[k] for p in parts]) for k in parts[0] if k != "funnel"}
         out["funnel"] = np.sum([p["funnel"] for p in parts], axis=0)
         return out
 
     arrays, _ = cached("recruits", identity, compute)
-    steps = ["people with relapsing MS", "referred after a relapse"]
-    steps += [f"pass {r.text}" for r in _ordered(rules)]
+    found_by = {
+        "relapse": "referred after a relapse",
+        "first_attack": "alive at screening",
+        "date": "alive at screening",
+    }
+    steps = [f"people with {course.label}", found_by[course.referral]]
+    ordered = _ordered(rules)
+    steps += [f"pass {r.text}" for r in ordered if r.variables <= HISTORY]
+    steps += ["are called secondary progressive"] * (care.course == "spms")
+    steps += [f"pass {r.text}" for r in ordered if not r.variables <= HISTORY]
     funnel = list(zip(steps, (int(x) for x in arrays["funnel"]), strict=True))
     if len(arrays["index"]) == 0:
         told = "; ".join(f"{n} {step}" for step, n in funnel)
@@ -180,44 +200,55 @@ def _batch(
     kernel: Kernel, p: Mapping[str, float], care: Care, rules: Eligibility, first: int, threads: int
 ) -> dict[str, NDArray[Any]]:
     index = np.arange(first, first + BATCH, dtype=np.uint64)
+    course = course_of(care.course)
     u = uniforms(RUN_IN_SEED, index, 0, "cohort.referral", 4)
-    shape, scale, low = (p[f"cohort.duration.{care.before_entry}_{k}"] for k in ("shape", "scale", "low"))
-    duration = np.asarray(low + scale * special.gammaincinv(shape, u[:, 0]), float)
+    if course.referral == "first_attack":
+        duration = np.zeros(BATCH)
+    else:
+        kind = "rrms_treated" if care.before_entry == "platform_drugs" and care.course == "rrms" else care.course
+        shape, scale, low = (p[f"cohort.duration.{kind}_{k}"] for k in ("shape", "scale", "low"))
+        duration = np.asarray(low + scale * special.gammaincinv(shape, u[:, 0]), float)
     entry_year = care.entry_years[0] + (care.entry_years[1] - care.entry_years[0]) * u[:, 1]
     constants, state = people_at_onset(
-        RUN_IN_SEED, index, p, entry_year=entry_year, duration_years=duration, era=care.era
+        RUN_IN_SEED, index, p, entry_year=entry_year, duration_years=duration, onset=course.onset, era=care.era
     )
-    target = np.maximum(400, duration * YEAR).astype(np.int64)
+    target = (duration * YEAR).astype(np.int64)
     wait = p["cohort.referral_days.low"] + (p["cohort.referral_days.high"] - p["cohort.referral_days.low"]) * u[:, 2]
-    wait = wait.astype(np.int64)
+    wait = wait.astype(np.int64) if course.referral != "date" else np.zeros(BATCH, np.int64)
     begun = np.maximum(0, target - round(p["cohort.platform_years"] * YEAR))
     schedule = _before_entry(kernel, care, begun)
 
     # pass 1: the run-in history
     people = kernel.population(0, index, constants, state)
-    window = round(p["cohort.referral_days.window"])
-    horizon = target + window + wait.max()
+    window = round(p["cohort.referral_days.window"]) if course.referral == "relapse" else 0
+    horizon = target + window + wait
     told = kernel.advance(people, 0, horizon, p, RUN_IN_SEED, schedule=schedule, threads=threads).events
     is_relapse = told["kind"] == kernel.event("relapse")
-    relapses = _Relapses(told["patient"][is_relapse], told["day"][is_relapse], BATCH)
-    # a relapse within a recruiting period drawn beforehand leads to referral: nothing is known of what comes later, and
-    # people with more relapses are referred more often
-    index_relapse = relapses.first_after(target)
-    referred = (index_relapse >= 0) & (index_relapse <= target + window)
-    screened = np.where(referred, index_relapse, target) + wait
-    death = told["patient"][told["kind"] == kernel.event("death")]
+    first_attack = np.arange(BATCH) if course.onset != "primary" else np.zeros(0, np.int64)
+    relapses = _Relapses(told["patient"][is_relapse], told["day"][is_relapse], BATCH, first_attack)
+    screened = target + wait
+    referred = np.ones(BATCH, bool)
+    if course.referral == "relapse":
+        # a relapse within a recruiting period drawn beforehand leads to referral: nothing is known of what comes later,
+        # and people with more relapses are referred more often
+        index_relapse = relapses.first_after(target)
+        referred = (index_relapse >= 0) & (index_relapse <= target + window)
+        screened = np.where(referred, index_relapse, target) + wait
+    died = told["kind"] == kernel.event("death")
     day_of_death = np.full(BATCH, np.iinfo(np.int64).max)
-    day_of_death[death] = told["day"][told["kind"] == kernel.event("death")]
+    day_of_death[told["patient"][died]] = told["day"][died]
     referred &= day_of_death > screened
+    last = relapses.last_until(screened)
+    told_back = round(p["cohort.telescoping_days"])  # a relapse is remembered as nearer than it was
     columns: dict[str, Any] = {
         "age_years": constants["age0"] + screened / YEAR,
         "female": constants["female"],
         "onset_age_years": constants["age0"],
         "disease_duration_years": screened / YEAR,
-        "course": np.full(BATCH, "rrms"),
-        "relapses_last_12_months": relapses.between(screened - 365, screened),
-        "relapses_last_24_months": relapses.between(screened - 730, screened),
-        "days_since_relapse": np.where(referred, screened - relapses.last_until(screened), NO_RELAPSE),
+        "course": np.full(BATCH, care.course),
+        "relapses_last_12_months": relapses.between(screened - 365 - told_back, screened),
+        "relapses_last_24_months": relapses.between(screened - 730 - told_back, screened),
+        "days_since_relapse": np.where(last >= 0, screened - last, NO_RELAPSE),
     }
     ordered = _ordered(rules)
     left = referred.copy()
@@ -228,7 +259,7 @@ def _batch(
             funnel.append(int(left.sum()))
     rows = np.flatnonzero(left)
 
-    # pass 2: replay to the screening day, and examine
+    # pass 2: replay to the screening day, and examine there and, of the years before, what a record would hold
     again = kernel.population(
         0, index[rows], {k: v[rows] for k, v in constants.items()}, {k: v[rows] for k, v in state.items()}
     )
@@ -237,20 +268,40 @@ def _batch(
     renumber[rows] = np.arange(len(rows))
     dosing = schedule.take(np.flatnonzero(mine))
     dosing = Schedule(renumber[dosing.patient], dosing.day, dosing.dose, dosing.amounts)
-    at = screened[rows]
+    days = screened[rows][:, None] - np.array([730, 365, 0])
+    asked = days >= 0
+    visits = (np.nonzero(asked)[0], days[asked])
     seen = kernel.advance(
-        again, 0, at, p, RUN_IN_SEED, schedule=dosing, visits=(np.arange(len(rows)), at), threads=threads
+        again, 0, screened[rows], p, RUN_IN_SEED, schedule=dosing, visits=visits, threads=threads
     ).observed
-    rated = EdssRater(RUN_IN_SEED, "cohort.screening", load(EdssParameters, from_draw(p))).rate(
-        index[rows], at, deficits(seen), weights(constants, rows), RaterState.fresh(len(rows))
-    )
+    number = np.where(asked, np.cumsum(asked.ravel()).reshape(asked.shape) - 1, -1)
+    rater, known = EdssRater(RUN_IN_SEED, "cohort.screening", load(EdssParameters, from_draw(p))), from_draw(p)
+    held = RaterState.fresh(len(rows))
+    edss, walking = np.full(days.shape, np.nan), np.full(days.shape, np.nan)
+    pyramidal = np.full(len(rows), np.nan)
+    for k in range(days.shape[1]):
+        who = np.flatnonzero(asked[:, k])
+        at = number[who, k]
+        impaired, people_of = deficits(seen, at), weights(constants, rows[who])
+        rated = rater.rate(index[rows[who]], days[who, k], impaired, people_of, held.take(who))
+        held.put(who, rated.state)
+        edss[who, k], pyramidal[who] = rated.edss, rated.fs[:, 0]
+        walking[who, k] = functional_systems(impaired, people_of, load(EdssParameters, known))[1]
+    here = number[:, 2]
     columns = {k: v[rows] for k, v in columns.items()} | {
-        "edss": rated.edss,
-        "pyramidal_fs": rated.fs[:, 0],
-        "gd_lesions": seen["gd_lesions"],
-        "t2_volume_ml": seen["t2_volume_ml"],
+        "edss": edss[:, 2],
+        "edss_change_last_12_months": edss[:, 2] - edss[:, 1],
+        "edss_change_last_24_months": edss[:, 2] - edss[:, 0],
+        "ambulation_index": walking[:, 2],
+        "pyramidal_fs": pyramidal,
+        "gd_lesions": seen["gd_lesions"][here],
+        "t2_volume_ml": seen["t2_volume_ml"][here],
     }
     left = np.ones(len(rows), bool)
+    if care.course == "spms":
+        rise = walking[:, 2] - walking[:, 1]
+        left = secondary_progressive(rise, columns["edss"], columns["days_since_relapse"], p)
+        funnel.append(int(left.sum()))
     for rule in ordered:
         if not rule.variables <= HISTORY:
             unknown = rule.variables - set(columns)
@@ -267,7 +318,7 @@ def _batch(
     out |= {f"s:{name}": again.state[k][left] for k, name in enumerate(kernel.states)}
     out |= {f"x:{k}": v[left].astype(float) for k, v in columns.items() if k != "course"}
     out["x:entry_year"] = entry_year[keep]
-    out["rater_h"] = rated.state.h[left]
+    out["rater_h"] = held.h[left]
     return out
 
 
@@ -294,9 +345,11 @@ class _Relapses:
 
     SPAN = 1 << 20
 
-    def __init__(self, patient: NDArray[Any], day: NDArray[Any], n: int) -> None:
-        self.key = patient.astype(np.int64) * self.SPAN + day  # sorted, as the event log is
-        self.day = day
+    def __init__(self, patient: NDArray[Any], day: NDArray[Any], n: int, first_attack: NDArray[Any]) -> None:
+        """``first_attack``: who fell ill with one, on day 0; it is no event of the kernel, but counts as a relapse."""
+        keys = np.concatenate([first_attack * self.SPAN, patient.astype(np.int64) * self.SPAN + day])
+        self.key = np.sort(keys)
+        self.day = self.key % self.SPAN
         self.base = np.arange(n, dtype=np.int64) * self.SPAN
 
     def _until(self, day: NDArray[Any]) -> NDArray[np.int64]:
@@ -326,5 +379,9 @@ class _Relapses:
 
 
 def wanted_recruits(n: int) -> int:
-    """Distinct recruits to look for: 25 for each of ``n`` places, so that the pool adds little error of its own."""
-    return 25 * n
+    """Distinct recruits to look for.
+
+    25 for each of ``n`` places, so that the pool adds little error of its own; fewer where that would be more than
+    5,000, and never fewer than 10, which add a tenth to the variance of an estimate.
+    """
+    return max(min(25 * n, 5000), 10 * n)

@@ -165,7 +165,8 @@ def build_ms(m: Model, *, truth: bool = False) -> None:
     swing = 1.0 + ms("seasonal") * (cos_day * season_cos - sin_day * season_sin)
     m.happen("ms.false_relapse", ascertainment * (ms("nuF") / YEAR), false_relapse, minor)
     m.happen("ms.infection", swing * (ms("nu_a") / YEAR), infection, minor)
-    m.happen("ms.death", mortality, death, minor)
+    severe = where(ms("severe_loss") < X[3], ms("mortality_severe") / ms("mortality_ratio"), 1.0)
+    m.happen("ms.death", mortality * severe, death, minor)
     m.update(last, last + m.dt, "counts days")
 
     # -- smouldering inflammation ------------------------------------------------------------------------------------
@@ -227,6 +228,11 @@ def build_ms(m: Model, *, truth: bool = False) -> None:
     ageing = ms("ageL0") * (age - age0) + ms("ageL1") * 0.5 * ((age - 37.0) ** 2 - (age0 - 37.0) ** 2)
     m.observe("brain_volume_pct", ms("cOed") * A - L - ageing - V, "% brain", "brain volume against day 0 of the clock")
     m.observe("nfl_pg_ml", (ms("nf0") * exp(ms("nfage") * (age - 37.0)) + Nf) * nfl, "pg/ml", "serum NfL")
+    m.observe("demyelinated_ml", d_brain, "ml", "demyelinated lesion volume of the brain")
+    m.observe("remyelinated_ml", S, "ml", "remyelinated lesion volume of the brain")
+    m.observe("demyelinated_on_ml", D[4], "ml", "demyelinated volume of the optic nerves")
+    m.observe("chronic_active_ml", d_brain * (M / (M + ms("rim_half"))), "ml", "lesion volume with a smouldering rim")
+    m.observe("days_since_relapse", last, "d", "days since the last reported relapse")
     m.observe("alive", alive, "1", "1 until death")
     m.observe("clones", C, "share", "autoreactive clone pool")
     m.observe("smouldering", M, "rel", "smouldering inflammation")

@@ -7,9 +7,10 @@ import pytest
 from scipy import special
 
 from stemtrial.cohort import recruit as room
-from stemtrial.cohort.eligibility import Eligibility
-from stemtrial.cohort.population import era_factor, people_at_onset, season_at
-from stemtrial.cohort.recruit import RUN_IN_SEED, Care, _Relapses, deficits, recruit, wanted_recruits, weights
+from stemtrial.cohort.courses import COURSES
+from stemtrial.cohort.eligibility import VARIABLES, Eligibility
+from stemtrial.cohort.population import people_at_onset, season_at
+from stemtrial.cohort.recruit import RUN_IN_SEED, Care, deficits, recruit, wanted_recruits, weights
 from stemtrial.errors import InputError
 from stemtrial.kernel import YEAR, Schedule, uniforms
 from stemtrial.observe import EdssRater, RaterState
@@ -76,11 +77,11 @@ def replay(everything, point, *index):
     """People from onset to screening, by the definitions, and nobody else."""
     i = np.array(index, np.uint64)
     u = uniforms(RUN_IN_SEED, i, 0, "cohort.referral", 4)
-    shape, scale, low = (point[f"cohort.duration.platform_drugs_{k}"] for k in ("shape", "scale", "low"))
+    shape, scale, low = (point[f"cohort.duration.rrms_treated_{k}"] for k in ("shape", "scale", "low"))
     duration = low + scale * special.gammaincinv(shape, u[:, 0])
     year = CARE.entry_years[0] + (CARE.entry_years[1] - CARE.entry_years[0]) * u[:, 1]
     constants, state = people_at_onset(RUN_IN_SEED, i, point, entry_year=year, duration_years=duration)
-    target = np.maximum(400, (duration * YEAR).astype(int))
+    target = (duration * YEAR).astype(int)
     begin = np.maximum(0, target - round(point["cohort.platform_years"] * YEAR))
     kind = np.full(len(i), everything.dose("drugs.start.interferon_beta"))
     drug = Schedule(np.arange(len(i)), begin, kind, np.zeros((len(i), 4)))
@@ -93,8 +94,11 @@ def test_relapses_before_screening_are_those_of_the_run_in(everything, point, fo
     told = everything.advance(crowd, 0, day + 1, point, RUN_IN_SEED, schedule=drug).events
     relapse = told["kind"] == everything.event("relapse")
     who, ago = told["patient"][relapse], day[told["patient"][relapse]] - told["day"][relapse]
-    for months, days in ((12, 365), (24, 730)):
-        count = np.bincount(who[(ago >= 0) & (ago < days)], minlength=len(found))
+    back = point["cohort.telescoping_days"]
+    for months, days in ((12, 365 + back), (24, 730 + back)):
+        count = np.bincount(who[(ago >= 0) & (ago < days)], minlength=len(found)) + (
+            day < days
+        )  # with the first attack
         np.testing.assert_array_equal(found.screening[f"relapses_last_{months}_months"], count)
 
 
@@ -102,15 +106,22 @@ def test_a_recruit_replayed_alone_has_the_same_bits(everything, point, found):
     for k in (0, len(found) // 2, len(found) - 1):
         i, constants, person, drug = replay(everything, point, found.index[k])
         day = round(found.screening["disease_duration_years"][k] * YEAR)
-        told = everything.advance(person, 0, day, point, RUN_IN_SEED, schedule=drug, visits=([0], [day]))
+        days = np.array([d for d in (day - 730, day - 365, day) if d >= 0])
+        told = everything.advance(
+            person, 0, day, point, RUN_IN_SEED, schedule=drug, visits=(np.zeros(len(days), int), days)
+        )
         for j, s in enumerate(everything.states):
             assert person.state[j, 0] == found.state[s][k], s
         relapses = told.events["day"][told.events["kind"] == everything.event("relapse")]
-        assert (relapses > day - 365).sum() == found.screening["relapses_last_12_months"][k]
+        relapses = np.r_[0, relapses]  # the first attack
+        since = day - 365 - point["cohort.telescoping_days"]
+        assert (relapses > since).sum() == found.screening["relapses_last_12_months"][k]
         assert day - relapses.max() == found.screening["days_since_relapse"][k]
-        rated = EdssRater(RUN_IN_SEED, "cohort.screening", load(EdssParameters, from_draw(point))).rate(
-            i, np.array([day]), deficits(told.observed), weights(constants), RaterState.fresh(1)
-        )
+        rater = EdssRater(RUN_IN_SEED, "cohort.screening", load(EdssParameters, from_draw(point)))
+        held = RaterState.fresh(1)
+        for visit, at in enumerate(days):
+            rated = rater.rate(i, np.array([at]), deficits(told.observed, [visit]), weights(constants), held)
+            held = rated.state
         assert rated.edss[0] == found.screening["edss"][k]
         np.testing.assert_array_equal(rated.state.h[0], found.rater_h[k])
         c, s = season_at(constants, np.array([float(day)]))
@@ -204,84 +215,37 @@ def test_nobody_eligible_is_told_with_the_funnel(everything, small, empty_cache)
         recruit(everything, point_draw(), 0, CARE, rules("age_years >= 100"), 10, max_pool=1500)
 
 
-def test_what_cannot_be_recruited_or_screened_is_refused(everything, small, empty_cache):
-    with pytest.raises(InputError, match="course 'spms' cannot be recruited yet; valid: rrms"):
-        recruit(everything, point_draw(), 0, Care("spms", "none", (2000.0, 2001.0)), rules(), 10)
-    with pytest.raises(InputError, match="screening does not measure ambulation_index yet"):
-        recruit(everything, point_draw(), 0, CARE, rules("ambulation_index < 0.5"), 10, max_pool=1500)
+def test_what_cannot_be_recruited_is_refused(everything, small, empty_cache):
+    with pytest.raises(InputError, match="course 'smps' cannot be recruited; did you mean 'spms'"):
+        recruit(everything, point_draw(), 0, Care("smps", "none", (2000.0, 2001.0)), rules(), 10)
 
 
-def test_wanted_is_twenty_five_a_place():
+def test_all_that_a_rule_may_name_is_known_at_screening():
+    assert set(VARIABLES) == room.HISTORY | room.EXAMINED
+
+
+@pytest.mark.parametrize("course", COURSES)
+def test_every_course_can_be_recruited_and_looks_like_itself(everything, small, empty_cache, course):
+    anybody = rules("0 <= age_years <= 110")
+    found = recruit(everything, point_draw(), 0, Care(course, "none", (2006.0, 2014.0)), anybody, 10, max_pool=3000)
+    s = found.screening
+    if course == "cis":
+        assert (s["disease_duration_years"] < 1).all()
+        assert (s["relapses_last_12_months"] >= 1).all(), "the first attack counts"
+    if course == "paediatric":
+        assert (s["onset_age_years"] < 18).all()
+    if course == "ppms":
+        assert (s["days_since_relapse"] == 40_000).mean() > 0.4, "most never had a relapse"
+        assert 0.35 < found.constants["female"].mean() < 0.7
+    if course == "spms":
+        assert (s["edss"] >= 3).all()
+        assert (s["days_since_relapse"] > 90).all()
+        assert (s["disease_duration_years"] > 3).all()
+    if course in ("rrms", "paediatric"):
+        assert (s["relapses_last_12_months"] >= 1).all(), "a relapse led to referral"
+
+
+def test_wanted_is_enough_to_draw_with_replacement():
     assert wanted_recruits(110) == 2750
-
-
-# -- people ------------------------------------------------------------------------------------------------------------
-def onset(index, point, year=2008.0, **options):
-    n = len(index)
-    return people_at_onset(
-        5, np.asarray(index, np.uint64), point, entry_year=np.full(n, year), duration_years=np.full(n, 6.0), **options
-    )
-
-
-@pytest.mark.parametrize("primary", [False, True])
-def test_a_person_is_a_function_of_the_index(point, primary):
-    whole, alone = onset(range(50), point, primary=primary), onset([31], point, primary=primary)
-    mixed = onset([40, 31, 2], point, primary=primary)
-    for a, b, c in zip(whole, alone, mixed, strict=True):
-        for k in a:
-            assert a[k][31] == b[k][0] == c[k][1], k
-
-
-def test_people_differ_as_their_parameters_say(point):
-    c, state = onset(range(20_000), point, era=1.0)
-    assert 1 - c["female"].mean() == pytest.approx(point["cohort.male.relapsing"], abs=0.015)
-    logs = np.log(c["alpha"])
-    women, adult = c["female"] == 1, c["age0"] >= point["cohort.onset_low"] + 1
-    assert logs[women & adult].mean() == pytest.approx(np.log(point["cohort.alpha.female"]), abs=0.04)
-    assert logs[women & adult].std() == pytest.approx(point["cohort.alpha_sd"], rel=0.03)
-    m = np.log(c["m"]) - np.where(women, np.log(point["cohort.m.female"]), np.log(point["cohort.m.male"]))
-    assert m.std() == pytest.approx(point["cohort.m_sd"], rel=0.03)
-    assert np.corrcoef(logs[women & adult], m[women & adult])[0, 1] == pytest.approx(point["cohort.alpha_m"], abs=0.03)
-    assert ((c["age0"] >= 8) & (c["age0"] <= 62)).all()
-    assert (c["age0"] < 18).mean() == pytest.approx(point["cohort.paediatric"], abs=0.02)
-    sites = np.array([(state[f"Q_{r}"] > 0).mean() for r in ("pv", "cj", "it", "sc", "on")])
-    np.testing.assert_allclose(
-        sites, [point[f"cohort.first_site.{r}"] for r in ("pv", "cj", "it", "sc", "on")], atol=0.015
-    )
-    assert np.exp(state["u"]).mean() == pytest.approx(1, abs=0.1)
-
-
-def test_the_era_acts_on_activity_and_onset_on_progression(point):
-    known = {2002.0: "2002", 2007.0: "2007", 2011.0: "2011"}
-    for year, name in known.items():
-        assert era_factor(np.array([year]), point)[0] == pytest.approx(point[f"cohort.era.at_{name}"])
-    years = np.linspace(1990, 2025, 200)
-    factor = era_factor(years, point)
-    assert (np.diff(factor) <= 1e-12).all()
-    assert factor[0] == pytest.approx(point["cohort.era.at_2002"])
-    assert factor[-1] == pytest.approx(point["cohort.era.at_2011"])
-    middle = era_factor(np.array([2004.5]), point)[0]
-    assert middle == pytest.approx(np.sqrt(point["cohort.era.at_2002"] * point["cohort.era.at_2007"]))
-    early, late = onset(range(9), point, 2002.0)[0], onset(range(9), point, 2011.0)[0]
-    fixed = onset(range(9), point, 2011.0, era=1.4)[0]
-    np.testing.assert_allclose(
-        early["alpha"] / late["alpha"], point["cohort.era.at_2002"] / point["cohort.era.at_2011"]
-    )
-    np.testing.assert_allclose(fixed["alpha"] / late["alpha"], 1.4 / point["cohort.era.at_2011"])
-    np.testing.assert_allclose(early["m"] / late["m"], np.exp(9 * point["cohort.m_era"]))
-
-
-def test_the_season_goes_round_in_a_year():
-    constants = {"season_cos": np.array([0.6]), "season_sin": np.array([0.8])}
-    for days, expected in ((0, (0.6, 0.8)), (YEAR, (0.6, 0.8)), (YEAR / 4, (-0.8, 0.6)), (YEAR / 2, (-0.6, -0.8))):
-        np.testing.assert_allclose(np.ravel(season_at(constants, np.array([float(days)]))), expected, atol=1e-12)
-
-
-def test_relapses_are_counted_by_patient_and_day():
-    r = _Relapses(np.array([0, 0, 0, 2]), np.array([5, 40, 400, 7]), 3)
-    day = np.array([40, 40, 40])
-    assert r.last_until(day).tolist() == [40, -1, 7]
-    assert r.last_until(day - 1).tolist() == [5, -1, 7]
-    assert r.between(day - 35, day).tolist() == [1, 0, 1], "after the first day, up to and with the last"
-    assert r.between(day - 36, day).tolist() == [2, 0, 1]
-    assert r.last_until(np.array([-5, 0, 6])).tolist() == [-1, -1, -1]
+    assert wanted_recruits(300) == 5000
+    assert wanted_recruits(1900) == 19_000
