@@ -258,7 +258,7 @@ def _therapy(name: str) -> Explained:
         doses = [d for d in doses if d in (f"drugs.start.{name}", "drugs.stop")]
     new = set(model.states) - set(bare.states)
     known = {j["name"] for j in _jumps(bare)}
-    about = inspect.cleandoc(inspect.getmodule(FAMILIES[family]).__doc__ or "")
+    about = inspect.cleandoc(inspect.getmodule(FAMILIES[family].on_ms).__doc__ or "")
     return out | {
         "family": family,
         "about": _plain(about),

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from functools import cache
 
 from stemtrial.disease.ms import build_ms
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.kernel import Kernel, Model, build
 from stemtrial.kernel.run import Backend
-from stemtrial.therapy import ahsct, drugs, steroids
 from stemtrial.therapy.info import TherapyInfo, catalogue
-
-FAMILIES: dict[str, Callable[[Model], None]] = {"ahsct": ahsct.on_ms, "drugs": drugs.on_ms, "steroids": steroids.on_ms}
+from stemtrial.therapy.prescribe import FAMILIES, Order, family_of, modelled, prescribe, stopping, stops
 
 
 @cache
@@ -21,7 +19,7 @@ def _composed(families: tuple[str, ...], backend: Backend, width: int, steps_per
     build_ms(model, truth=truth)
     for name in families:
         with model.owned_by(name):
-            FAMILIES[name](model)
+            FAMILIES[name].on_ms(model)
     return build(model, width=width, backend=backend)
 
 
@@ -54,4 +52,7 @@ def compose_ms(
     return _composed(tuple(sorted(set(families))), backend, width, steps_per_day, truth)
 
 
-__all__ = ["FAMILIES", "TherapyInfo", "catalogue", "compose_ms"]
+__all__ = [
+    "FAMILIES", "Order", "TherapyInfo", "catalogue", "compose_ms", "family_of", "modelled", "prescribe", "stopping",
+    "stops",
+]  # fmt: skip

@@ -6,7 +6,10 @@ and smouldering inflammation; nothing here is written as an outcome.
 
 from __future__ import annotations
 
+import numpy as np
+
 from stemtrial.kernel import YEAR, Effect, Expr, Model, exp, log, maximum, minimum, power10, sqrt, where
+from stemtrial.therapy.family import Facts, Failure, Family, Harm, Numbers, Order, Settings, amounts
 
 INTENSITIES = ("low", "intermediate", "high")
 CONDITIONING = {
@@ -141,3 +144,30 @@ def on_ms(m: Model) -> None:
     m.observe("nk", nk, "rel", "NK cells")
     m.observe("b_cells", b_cells, "rel", "memory B cells")
     m.observe("repertoire", diversity, "rel", "T-cell receptor diversity")
+
+
+def prescribe(name: str, settings: Settings, facts: Facts, parameters: Numbers, added: bool) -> list[Order]:
+    """Order the mobilisation, if by cyclophosphamide, and the graft on the day of the entry."""
+    n = len(facts["edss"])
+    orders = []
+    if settings["mobilisation"] == "cyclophosphamide-gcsf":
+        ahead = min(int(parameters["ahsct.mobilisation_days"]), int(settings.get("day", 0)))
+        orders.append(Order(-ahead, "ahsct.mobilise"))
+    selected = np.full(n, float(settings["cd34_selected"] == "yes"))
+    graft = amounts(n, float(settings["cells_1e6_per_kg"]), facts["edss"], facts["year"], selected)
+    return [*orders, Order(0, f"ahsct.infuse.{CONDITIONING[str(settings['conditioning'])]}", graft)]
+
+
+FAMILY = Family(
+    "ahsct",
+    on_ms,
+    ("ahsct",),
+    prescribe,
+    failure=Failure("ahsct.mobilisation_failure", "ahsct.harvest", Harm("harvest failed", 2, False)),
+    harms={
+        "febrile_neutropenia": Harm("febrile neutropenia", 3, True),
+        "serious_infection": Harm("serious infection", 3, True),
+        "secondary_autoimmunity": Harm("secondary autoimmune disease", 2, False),
+        "treatment_death": Harm("treatment-related death", 5, True),
+    },
+)

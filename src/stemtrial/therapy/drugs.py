@@ -8,6 +8,7 @@ new effect builds up.
 from __future__ import annotations
 
 from stemtrial.kernel import Effect, Expr, Model, exp
+from stemtrial.therapy.family import Facts, Family, Numbers, Order, Settings, amounts, stop_offset
 
 DRUGS = ("interferon_beta", "glatiramer", "dimethyl_fumarate", "fingolimod", "natalizumab", "mitoxantrone")
 CHANNELS = {
@@ -53,3 +54,15 @@ def on_ms(m: Model) -> None:
 
     m.on_dose("drugs.stop", stop, (), "the drug taken is stopped")
     m.observe("hidden_fraction", level["enhancement"], "1", "share of enhancing lesions that the drug hides")
+
+
+def prescribe(name: str, settings: Settings, facts: Facts, parameters: Numbers, added: bool) -> list[Order]:
+    """Start a drug, and stop it on its ``stop_day``."""
+    n = len(facts["edss"])
+    given = amounts(n, float(settings.get("dose_ratio", 1.0)), float(added))
+    orders = [Order(0, f"drugs.start.{name}", given)]
+    stop = stop_offset(settings)
+    return orders if stop is None else [*orders, Order(stop, "drugs.stop")]
+
+
+FAMILY = Family("drugs", on_ms, DRUGS, prescribe, stop="drugs.stop")

@@ -1,0 +1,114 @@
+"""What a family of therapies tells the rest: how it composes onto a disease, and how its therapies are ordered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemtrial.kernel import Model
+
+AMOUNTS = 4
+"""Amounts that a dose may carry."""
+
+Settings = Mapping[str, Any]
+Facts = Mapping[str, NDArray[Any]]
+Numbers = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Order:
+    """One dose for a group of patients.
+
+    Attributes
+    ----------
+    day : int
+        Days from the day on which the therapy's entry is due; negative for what comes before it.
+    dose : str
+        Name of the kernel's dose event.
+    amounts : ndarray, shape (patients, 4), optional
+        What the dose carries; None: nothing.
+    """
+
+    day: int
+    dose: str
+    amounts: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
+class Harm:
+    """How an adverse event is recorded: its term, CTCAE grade, and whether it is serious."""
+
+    term: str
+    grade: int
+    serious: bool
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A therapy that cannot be given to some: they stay on what they take, and the event is recorded.
+
+    Attributes
+    ----------
+    probability : str
+        Parameter that holds the probability.
+    stream : str
+        Named stream of the uniform number that decides; it fails if that number is below the probability.
+    harm : Harm
+        What is recorded, on the day on which the therapy's entry is due.
+    """
+
+    probability: str
+    stream: str
+    harm: Harm
+
+
+Prescriber = Callable[[str, Settings, Facts, Numbers, bool], list[Order]]
+
+
+@dataclass(frozen=True)
+class Family:
+    """One family of therapies.
+
+    Attributes
+    ----------
+    name : str
+        Owner of its states, doses and parameters.
+    on_ms : callable
+        Composes it onto MS.
+    therapies : tuple of str
+        Therapies of the catalogue that it models.
+    prescribe : callable
+        ``(therapy, settings, facts, parameters, added)`` -> orders.
+    stop : str, optional
+        Dose that ends all that is taken of this family; None where nothing can be taken back.
+    failure : Failure, optional
+        Who cannot be given it.
+    harms : mapping of str to Harm
+        Events that the kernel logs as harm of this family, by event kind.
+    """
+
+    name: str
+    on_ms: Callable[[Model], None]
+    therapies: tuple[str, ...]
+    prescribe: Prescriber
+    stop: str | None = None
+    failure: Failure | None = None
+    harms: Mapping[str, Harm] = field(default_factory=dict)
+
+
+def amounts(n: int, *columns: Any) -> NDArray[np.float64]:
+    """Amounts of a dose for ``n`` patients from up to four numbers or arrays; the rest is 0."""
+    out = np.zeros((n, AMOUNTS))
+    for k, column in enumerate(columns):
+        out[:, k] = column
+    return out
+
+
+def stop_offset(settings: Settings) -> int | None:
+    """Days from the start of an entry to its ``stop_day``; None if it goes on."""
+    stop = settings.get("stop_day")
+    return None if stop is None else int(stop) - int(settings.get("day", 0))

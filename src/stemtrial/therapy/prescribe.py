@@ -1,0 +1,101 @@
+"""From a therapy's name and fields to doses: the one place where a trial asks, so that it names no family.
+
+Starting a drug: give what :func:`stopping` says for the families of the trial, then :func:`prescribe` each drug of the
+regimen, the second and later ones with ``added``. Orders of one day are given in the order of the list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from stemtrial.errors import InputError, did_you_mean
+from stemtrial.parameters import registry
+from stemtrial.therapy import ahsct, drugs, steroids
+from stemtrial.therapy.family import Facts, Failure, Family, Harm, Numbers, Order, Settings
+
+FAMILIES: Mapping[str, Family] = {f.name: f for f in (ahsct.FAMILY, drugs.FAMILY, steroids.FAMILY)}
+"""Families by name."""
+
+_OF = {therapy: family for family in FAMILIES.values() for therapy in family.therapies}
+
+
+def modelled() -> tuple[str, ...]:
+    """Names of the therapies of the catalogue that have a model."""
+    return tuple(_OF)
+
+
+def family_of(name: str) -> str:
+    """Name of the family that models a therapy.
+
+    Raises
+    ------
+    InputError
+        If no family models it.
+    """
+    return _family(name).name
+
+
+def prescribe(
+    name: str, settings: Settings, facts: Facts, *, added: bool = False, parameters: Numbers | None = None
+) -> list[Order]:
+    """Return the doses of one therapy for a group of patients.
+
+    Parameters
+    ----------
+    name : str
+        A therapy of :func:`modelled`.
+    settings : mapping
+        Fields of the regimen entry, ``day`` among them (0 if left out); ``stop_day`` counts from the same day as
+        ``day`` does.
+    facts : mapping of str to ndarray, shape (patients,)
+        ``edss`` (last rated), ``year`` (calendar year on the day of the entry), ``day`` (day of the entry on the
+        patient's clock in the trial). No dose is ordered before the day from which ``settings["day"]`` counts.
+    added : bool
+        Whether it is given beside what is taken already: a combination, not a switch.
+    parameters : mapping, optional
+        One draw; the registered values if left out.
+
+    Returns
+    -------
+    list of Order
+        Days are relative to the day of the entry.
+
+    Raises
+    ------
+    InputError
+        If no family models the therapy, or its fields contradict each other.
+    """
+    known = parameters if parameters is not None else {k: p.value for k, p in registry().items()}
+    return _family(name).prescribe(name, settings, facts, known, added)
+
+
+def stopping(families: Collection[str]) -> tuple[str, ...]:
+    """Doses that end all that is taken of some families; given before a switch. They carry no amounts."""
+    return tuple(f.stop for f in FAMILIES.values() if f.name in families and f.stop is not None)
+
+
+def stops(name: str) -> tuple[str, ...]:
+    """Doses that end a therapy and whatever else is taken of its family; none if it cannot be taken back."""
+    return stopping((family_of(name),))
+
+
+def failure_of(name: str) -> Failure | None:
+    """Who cannot be given a therapy though it is ordered (too few cells harvested), or None."""
+    return _family(name).failure
+
+
+def kernel_harms() -> Mapping[str, tuple[Harm, str]]:
+    """Event kinds that the kernel logs as harm: what is recorded, and the therapy that caused it."""
+    return {kind: (harm, f.therapies[0]) for f in FAMILIES.values() for kind, harm in f.harms.items()}
+
+
+def _family(name: str) -> Family:
+    if name not in _OF:
+        raise InputError(f"therapy '{name}' has no model{did_you_mean(name, _OF)}")
+    return _OF[name]
+
+
+__all__ = [
+    "FAMILIES", "Failure", "Harm", "Order", "failure_of", "family_of", "kernel_harms", "modelled", "prescribe",
+    "stopping", "stops",
+]  # fmt: skip
