@@ -4,8 +4,16 @@ All take ``include``, a mask of the analysis set, and give one estimate for each
 replicate cannot be estimated is told once, in :class:`Estimate`.
 """
 
-from stemtrial.analysis.means import ancova, mean, mean_difference
-from stemtrial.analysis.proportions import odds_ratio, proportion, risk_difference
+from stemtrial.analysis.means import (
+    ancova,
+    geometric_mean,
+    geometric_mean_ratio,
+    mean,
+    mean_difference,
+    mean_ratio,
+    median,
+)
+from stemtrial.analysis.proportions import odds_ratio, proportion, risk_difference, risk_ratio
 from stemtrial.analysis.rates import Rate, RateComparison, annualised_rate, negative_binomial
 from stemtrial.analysis.result import Estimate, Status
 from stemtrial.analysis.survival import KaplanMeier, LogRank, cox, kaplan_meier, logrank, median_time
@@ -20,13 +28,18 @@ __all__ = [
     "ancova",
     "annualised_rate",
     "cox",
+    "geometric_mean",
+    "geometric_mean_ratio",
     "kaplan_meier",
     "logrank",
     "mean",
     "mean_difference",
+    "mean_ratio",
+    "median",
     "median_time",
     "negative_binomial",
     "odds_ratio",
     "proportion",
     "risk_difference",
+    "risk_ratio",
 ]

@@ -1,13 +1,15 @@
-"""Continuous outcomes: means, their difference, and the difference adjusted for baseline."""
+"""Continuous outcomes: means and medians, their difference and ratio, and the difference adjusted for baseline."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import bdtr
 
 from stemtrial.analysis import _inputs
 from stemtrial.analysis._inputs import Bools, Floats, divide
-from stemtrial.analysis.result import Estimate, t_interval
+from stemtrial.analysis.result import Estimate, Status, log_wald, t_interval
+from stemtrial.errors import InputError
 
 
 def _moments(x: Floats, group: Bools) -> tuple[Floats, Floats, Floats]:
@@ -138,3 +140,137 @@ def ancova(
     aliased = flat & (np.abs(gap) > 1e-12 * np.abs(x).max(1, initial=0.0))
     estimable = (n1 > 0) & (n0 > 0) & ~aliased
     return t_interval(y1 - y0 - slope * gap, np.sqrt(np.where(df > 0, variance, np.nan)), df, estimable, level)
+
+
+def mean_ratio(y: ArrayLike, treated: ArrayLike, include: ArrayLike | None = None, level: float = 0.95) -> Estimate:
+    """Ratio of means, treated over control, with Wald's interval on the log scale by the delta method.
+
+    Of counts over equal follow-up it is the rate ratio; of changes (brain volume) the relative loss.
+
+    Parameters
+    ----------
+    y, treated, include, level
+        As in :func:`mean_difference`.
+
+    Returns
+    -------
+    Estimate
+        ``se`` is that of the log ratio. 0 (status 1) or inf (status 2) where only the treated or only the control mean
+        is 0; NaN (status 3) where both are, where they differ in sign, or an arm is empty.
+
+    Notes
+    -----
+    As Poisson regression with robust (HC0) standard errors, Zou 2004, doi:10.1093/aje/kwh090; means of one sign may
+    both be negative.
+
+    """
+    level = _inputs.level(level)
+    mask = _inputs.analysis_set(include, _inputs.matrix("y", y).shape)
+    x, arm = _inputs.numbers("y", y, mask), _inputs.flags("treated", treated, mask.shape)
+    (n1, m1, q1), (n0, m0, q0) = _moments(x, arm & mask), _moments(x, ~arm & mask)
+    status = np.select(
+        [~((n1 > 0) & (n0 > 0)) | (m1 * m0 < 0) | ((m1 == 0) & (m0 == 0)), m1 == 0, m0 == 0],
+        [Status.NO_DATA, Status.AT_LOWER_LIMIT, Status.AT_UPPER_LIMIT],
+        Status.OK,
+    ).astype(np.int8)
+    ok = status == Status.OK
+    ratio = np.where(ok, divide(m1, m0), 1.0)
+    se = np.sqrt(divide(q1, (n1 * m1) ** 2) + divide(q0, (n0 * m0) ** 2))
+    return log_wald(np.log(np.where(ok, ratio, 1.0)), se, status, level)
+
+
+def median(y: ArrayLike, include: ArrayLike | None = None, level: float = 0.95) -> Estimate:
+    """Median with the distribution-free interval of the sign test.
+
+    Parameters
+    ----------
+    y, include, level
+        As in :func:`mean`.
+
+    Returns
+    -------
+    Estimate
+        ``se`` and ``p_value`` are NaN, and so is the interval where six patients or fewer hold none of that level.
+        Status 3 without patients.
+
+    Notes
+    -----
+    Limits are the order statistics k and n + 1 - k, k the largest for which the coverage is at least ``level``
+    (Conover, Practical Nonparametric Statistics, 3.2): ``sort(y)[qbinom((1 - level) / 2, n, 0.5)]``.
+
+    """
+    level = _inputs.level(level)
+    mask = _inputs.analysis_set(include, _inputs.matrix("y", y).shape)
+    ordered = np.sort(np.where(mask, _inputs.numbers("y", y, mask), np.inf), axis=1)
+    n = mask.sum(1)
+    if ordered.shape[1] == 0:
+        ordered = np.full((len(n), 1), np.inf)
+
+    def at(position: NDArray[np.int64]) -> Floats:
+        return np.asarray(np.take_along_axis(ordered, np.maximum(position, 0)[:, None], 1)[:, 0], np.float64)
+
+    some = n > 0
+    value = np.where(some, (at((n - 1) // 2) + at(np.where(some, n // 2, 0))) / 2, np.nan)
+    k = np.array([int((bdtr(np.arange(size // 2 + 1), size, 0.5) < (1 - level) / 2).sum()) for size in n.tolist()], int)
+    lower, upper = (np.where(k > 0, at(p), np.nan) for p in (k - 1, np.where(k > 0, n - k, 0)))
+    nothing = np.full_like(value, np.nan)
+    status = np.where(some, Status.OK, Status.NO_DATA).astype(np.int8)
+    return Estimate(value, lower, upper, nothing, nothing, status)
+
+
+def _logs(y: ArrayLike, include: ArrayLike | None) -> tuple[Floats, Bools]:
+    mask = _inputs.analysis_set(include, _inputs.matrix("y", y).shape)
+    x = _inputs.numbers("y", y, mask)
+    if (x[mask] <= 0).any():
+        raise InputError(f"y must be positive for a geometric mean, found {x[mask].min():g}; use mean or median")
+    return np.log(np.where(mask, x, 1.0)), mask
+
+
+def _exponential(e: Estimate) -> Estimate:
+    """Return an estimate of logarithms on the scale of the values; ``se`` and test stay those of logarithms."""
+    return Estimate(np.exp(e.value), np.exp(e.lower), np.exp(e.upper), e.se, e.p_value, e.status)
+
+
+def geometric_mean(y: ArrayLike, include: ArrayLike | None = None, level: float = 0.95) -> Estimate:
+    """Geometric mean of positive values, with the interval of Student's t on the log scale.
+
+    Parameters
+    ----------
+    y, include, level
+        As in :func:`mean`; ``y`` above 0 in the analysis set.
+
+    Returns
+    -------
+    Estimate
+        ``se`` is that of the logarithm; the test is against 1. Status 3 without patients.
+
+    Raises
+    ------
+    InputError
+        As :func:`mean`, and for values that are not positive.
+
+    """
+    logs, mask = _logs(y, include)
+    return _exponential(mean(logs, mask, level))
+
+
+def geometric_mean_ratio(
+    y: ArrayLike, treated: ArrayLike, include: ArrayLike | None = None, level: float = 0.95
+) -> Estimate:
+    """Ratio of geometric means, treated over control: Welch's t on the log scale.
+
+    Parameters
+    ----------
+    y, include, level
+        As in :func:`geometric_mean`.
+    treated : array_like of bool, shape (replicates, patients)
+        True for the treated arm.
+
+    Returns
+    -------
+    Estimate
+        ``se`` is that of the log ratio; the test is against 1. Status 3 if an arm is empty.
+
+    """
+    logs, mask = _logs(y, include)
+    return _exponential(mean_difference(logs, treated, mask, level=level))

@@ -1,4 +1,4 @@
-"""Yes-or-no outcomes: proportions, their difference and the odds ratio."""
+"""Yes-or-no outcomes: proportions, their difference and ratio, and the odds ratio."""
 
 from __future__ import annotations
 
@@ -153,3 +153,33 @@ def odds_ratio(event: ArrayLike, treated: ArrayLike, include: ArrayLike | None =
     cells = [np.where(status == Status.OK, c, 1.0) for c in (x1, y1, x0, y0)]
     a, b, c, d = cells
     return log_wald(np.log(a * d / (b * c)), np.sqrt(1 / a + 1 / b + 1 / c + 1 / d), status, level)
+
+
+def risk_ratio(event: ArrayLike, treated: ArrayLike, include: ArrayLike | None = None, level: float = 0.95) -> Estimate:
+    """Ratio of proportions, treated over control, with Katz's interval on the log scale.
+
+    Parameters
+    ----------
+    event, treated, include, level
+        As in :func:`risk_difference`.
+
+    Returns
+    -------
+    Estimate
+        ``se`` is that of the log ratio, the test is Wald's. 0 (status 1) without events in the treated arm, inf
+        (status 2) without events in the control arm, NaN (status 3) without either or if an arm is empty.
+
+    Notes
+    -----
+    Katz et al. 1978, doi:10.2307/2530610; as ``statsmodels.stats.contingency_tables.Table2x2.riskratio``.
+
+    """
+    level = _inputs.level(level)
+    x1, n1, x0, n0 = _table(event, treated, include)
+    status = np.select(
+        [(n1 == 0) | (n0 == 0) | ((x1 == 0) & (x0 == 0)), x1 == 0, x0 == 0],
+        [Status.NO_DATA, Status.AT_LOWER_LIMIT, Status.AT_UPPER_LIMIT],
+        Status.OK,
+    ).astype(np.int8)
+    a, m, c, n = (np.where(status == Status.OK, v, 1.0) for v in (x1, n1, x0, n0))
+    return log_wald(np.log(a * n / (c * m)), np.sqrt(1 / a - 1 / m + 1 / c - 1 / n), status, level)

@@ -3,24 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stemtrial import analysis
-from stemtrial.endpoint import Counts, Events, Values, derive, find
+from stemtrial.endpoint import Counts, Definition, Events, Values, derive, find
 from stemtrial.errors import InputError
-from stemtrial.evidence import Outcome, Study
+from stemtrial.evidence import Outcome, Study, term_of
 from stemtrial.tables import Table, row_of, take
 from stemtrial.trial.entry import planned_days
 from stemtrial.trial.parts import CONTRASTS, EndpointUse
 from stemtrial.trial.protocol import Protocol
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 FREE_OF = ("first_activity", "first_relapse")
-"""Rules whose Kaplan-Meier estimate is told as the share *free of* the event, as the field does."""
+"""Rules whose shares are told as *free of* the event, as the field does; ``..._complement`` tells the others."""
+
+STATISTICS = {
+    "cox": "hazard_ratio",
+    "logrank": "p_value",
+    "kaplan_meier": "km_probability",
+    "kaplan_meier_complement": "km_probability",
+    "median_time": "median",
+    "proportion": "proportion",
+    "complement": "proportion",
+    "risk_difference": "difference",
+    "risk_ratio": "risk_ratio",
+    "odds_ratio": "odds_ratio",
+    "rate": "rate_per_year",
+    "negative_binomial": "rate_per_year",
+    "rate_difference": "difference",
+    "mean": "mean",
+    "mean_difference": "difference",
+    "mean_ratio": "rate_ratio",
+    "median": "median",
+    "slope": "slope_per_year",
+    "geometric_mean": "geometric_mean",
+    "geometric_mean_ratio": "rate_ratio",
+}
+"""Estimator -> the statistic that it gives, named as in the evidence."""
+
+_UNITS = {
+    **dict.fromkeys(("cox", "logrank", "risk_ratio", "odds_ratio", "mean_ratio", "geometric_mean_ratio"), "1"),
+    **dict.fromkeys(
+        ("kaplan_meier", "kaplan_meier_complement", "proportion", "complement", "risk_difference"), "fraction"
+    ),
+    **dict.fromkeys(("rate", "negative_binomial", "rate_difference"), "1/y"),
+    "median_time": "years",
+}
+_SCALES = {("%", "fraction"): 0.01, ("fraction", "%"): 100.0, ("years", "months"): 12.0, ("years", "weeks"): 365.25 / 7}
+"""(unit of the estimator, unit of the publication) -> factor."""
+NEAR_YEARS = 0.03
+"""A published time is rounded: 96 weeks are 1.84 years and stand as 1.85."""
 
 
 @dataclass(frozen=True)
@@ -53,54 +91,77 @@ def rows_of(protocol: Protocol, study: Study | None) -> list[Row]:
 
 def _rows_of_use(protocol: Protocol, use: EndpointUse, outcomes: Mapping[str, Outcome]) -> list[Row]:
     definition = find(use.id)
-    change = definition.kind == "change"
-    names = {
-        "cox": "hazard_ratio",
-        "logrank": "p_value",
-        "kaplan_meier": "km_probability",
-        "mean": "mean_change" if change else "mean",
-        "mean_difference": "difference",
-        "proportion": "proportion",
-        "median_time": "median",
-        "rate": "rate_per_year",
-        "negative_binomial": "rate_per_year",
-    }
-    units = {"cox": "1", "logrank": "1", "kaplan_meier": "fraction", "proportion": "fraction", "median_time": "years"}
-    unit = units.get(use.estimator, "1/y" if use.estimator in ("rate", "negative_binomial") else definition.unit)
+    statistic, unit = STATISTICS[use.estimator], _unit(definition, use.estimator)
+    if definition.kind == "change" and statistic in ("mean", "median"):
+        statistic = f"{statistic}_change"
     treated = [a for a in protocol.arms if a != protocol.control]
     contrasts = [(a, protocol.control) for a in treated]
     arms: list[str | tuple[str, str]] = list(contrasts) if use.estimator in CONTRASTS else list(protocol.arms)
-    made = [
-        Row(use.id, use.estimator, arm, t, names[use.estimator], unit, None)
-        for t in (use.at_years or (None,))
-        for arm in arms
-    ]
+    times: tuple[float | None, ...] = use.at_years or (None,)
+    made = [Row(use.id, use.estimator, arm, t, statistic, unit, None) for t in times for arm in arms]
     if use.estimator == "negative_binomial":
-        made += [
-            Row(use.id, use.estimator, c, t, "rate_ratio", "1", None)
-            for t in (use.at_years or (None,))
-            for c in contrasts
-        ]
-    return [_tied(row, use, outcomes) for row in made]
+        made += [Row(use.id, use.estimator, c, t, "rate_ratio", "1", None) for t in times for c in contrasts]
+    return _tied(made, use, outcomes)
 
 
-def _tied(row: Row, use: EndpointUse, outcomes: Mapping[str, Outcome]) -> Row:
-    """Tie a row to the outcome that it predicts, taking over the outcome's statistic and unit."""
+def _unit(definition: Definition, estimator: str) -> str:
+    if estimator in _UNITS:
+        return _UNITS[estimator]
+    if estimator == "slope":
+        return f"{definition.unit}/y"
+    return "relapses" if definition.kind == "rate" else definition.unit
+
+
+def _tied(rows: list[Row], use: EndpointUse, outcomes: Mapping[str, Outcome]) -> list[Row]:
+    """Tie each outcome to the row of its arm and statistic nearest in time, taking over its statistic and unit."""
+    out = list(rows)
     for outcome_id in use.predicts:
         o = outcomes.get(outcome_id)
         if o is None:
             raise InputError(f"endpoint '{use.id}' predicts '{outcome_id}', which the study does not have")
-        same_arm = o.arms == ((row.arm,) if isinstance(row.arm, str) else row.arm)
-        same_time = row.time_years is None or o.time_years is None or abs(o.time_years - row.time_years) < 1e-6
-        if not (same_arm and same_time):
-            continue
-        statistic, unit = row.statistic, row.unit
-        if o.statistic == "count" and row.estimator == "proportion":
-            statistic, unit = "count", "patients"
-        if row.estimator == "median_time" and o.endpoint.endswith("_months"):
-            unit = "months"
-        return Row(row.endpoint, row.estimator, row.arm, row.time_years, statistic, unit, outcome_id)
-    return row
+        found = [
+            (gap, k)
+            for k, row in enumerate(rows)
+            if o.arms == ((row.arm,) if isinstance(row.arm, str) else row.arm)
+            and out[k].outcome_id is None
+            and (gap := _years_apart(row, o)) <= NEAR_YEARS
+        ]
+        if found:
+            k = min(found)[1]
+            out[k] = _told_as(rows[k], o)
+    return out
+
+
+def _years_apart(row: Row, o: Outcome) -> float:
+    """Gap between estimate and publication; 0 where one of them is of the whole follow-up.
+
+    Where a change counts from a later baseline, publications date it from there or from randomisation.
+    """
+    if row.time_years is None:
+        return 0.0
+    if o.time_years is None:
+        return 1.0 / (1e6 + row.time_years)  # the last of several times
+    start = getattr(find(row.endpoint), "baseline_days", 0) / 365.25
+    return min(abs(o.time_years - row.time_years), abs(o.time_years - (row.time_years - start)))
+
+
+def _told_as(row: Row, o: Outcome) -> Row:
+    """Return the row in the statistic and unit of a publication, where it is the same number told otherwise."""
+    statistic, unit = row.statistic, row.unit
+    if o.statistic == "count" and row.estimator in ("proportion", "complement"):
+        statistic, unit = "count", "patients"
+    elif {statistic, o.statistic} in ({"mean", "mean_change"}, {"median", "median_change"}):
+        statistic = o.statistic
+    elif o.statistic in ("mean", "mean_change") and row.estimator == "median" and "median" in (o.definition or ""):
+        statistic = o.statistic  # printed beside means, but a median by its definition
+    elif o.statistic == "proportion" and statistic == "km_probability":
+        statistic = "proportion"  # a proportion read from a survival curve
+    published = o.unit or term_of(o.endpoint).unit
+    if row.estimator == "median_time":
+        published = next((u for u in ("months", "weeks") if o.endpoint.endswith(f"_{u}")), published)
+    if (unit, published) in _SCALES:
+        unit = published
+    return replace(row, statistic=statistic, unit=unit, outcome_id=o.outcome_id)
 
 
 class Analysed:
@@ -142,54 +203,96 @@ class Analysed:
 
 def estimate(rows: list[Row], a: Analysed) -> Floats:
     """Return one value for each row and replicate, shape (rows, replicates); NaN where there is none."""
-    done: dict[tuple[Any, ...], Floats] = {}
-    return np.array([_one(row, a, done) for row in rows]).reshape(len(rows), len(a.replicates))
+    return np.array([_one(row, a) for row in rows]).reshape(len(rows), len(a.replicates))
 
 
-def _one(row: Row, a: Analysed, done: dict[tuple[Any, ...], Floats]) -> Floats:
+def _one(row: Row, a: Analysed) -> Floats:
     if isinstance(row.arm, tuple):
         treated, include = a.arm == row.arm[0], a.of(row.arm[0]) | a.of(row.arm[1])
     else:
         treated, include = None, a.of(row.arm)
-    whole = row.estimator in ("cox", "logrank", "median_time", "kaplan_meier")
-    data = a.derive(row.endpoint, None if whole else row.time_years)
-    match data:
-        case Events():
-            return _of_events(row, a.square(data.time_years), a.square(data.event), treated, include)
-        case Values():
+    definition = find(row.endpoint)
+    whole = row.estimator in ("cox", "logrank", "median_time", "kaplan_meier", "kaplan_meier_complement")
+    match a.derive(row.endpoint, None if whole else row.time_years):
+        case Events() as data:
+            value = _of_events(row, a.square(data.time_years), a.square(data.event), treated, include)
+        case Values() as data:
             y = a.square(data.value)
             seen = include & np.isfinite(y)
             y = np.where(seen, y, 0.0)
-            if row.estimator == "proportion":
-                value = analysis.proportion(y > 0.5, seen).value
-                return np.rint(value * seen.sum(1)) if row.statistic == "count" else value
-            if treated is not None:
-                return analysis.mean_difference(y, treated, seen).value
-            return analysis.mean(y, seen).value
-        case Counts():
+            if row.estimator in SHARES:
+                value = _share(row, y > 0.5, treated, seen)
+            else:
+                value = _location(row, y, treated, seen)
+        case Counts() as data:
             count, years = a.square(data.count), a.square(data.exposure_years)
             seen = include & (years > 0)
-            if row.estimator in ("negative_binomial", "rate"):
-                years = np.where(seen, years, 1.0)
-                if treated is not None:
-                    return analysis.negative_binomial(count, years, treated, seen).ratio.value
-                return analysis.annualised_rate(count, years, seen).rate.value
-            return analysis.mean(np.where(seen, count, 0).astype(float), seen).value
+            if row.estimator in ("mean", "mean_difference", "mean_ratio", "median"):
+                value = _location(row, np.where(seen, count, 0).astype(float), treated, seen)
+            else:
+                value = _rate(row, count, np.where(seen, years, 1.0), treated, seen)
+    return value * _SCALES.get((_unit(definition, row.estimator), row.unit), 1.0)
 
 
-def _of_events(row: Row, time: Floats, event: NDArray[np.bool_], treated: Any, include: NDArray[np.bool_]) -> Floats:
+SHARES = ("proportion", "complement", "risk_difference", "risk_ratio", "odds_ratio")
+
+
+def _share(row: Row, happened: Bools, treated: Any, include: Bools) -> Floats:
+    """Proportions and their contrasts; ``happened`` is told as the endpoint is."""
+    if row.estimator == "risk_difference":
+        return analysis.risk_difference(happened, treated, include).value
+    if row.estimator == "risk_ratio":
+        return analysis.risk_ratio(happened, treated, include).value
+    if row.estimator == "odds_ratio":
+        return analysis.odds_ratio(happened, treated, include).value
+    value = analysis.proportion(happened ^ (row.estimator == "complement"), include).value
+    return np.rint(value * include.sum(1)) if row.statistic == "count" else value
+
+
+def _location(row: Row, y: Floats, treated: Any, seen: Bools) -> Floats:
+    """Means, medians and their contrasts."""
+    match row.estimator:
+        case "mean":
+            return analysis.mean(y, seen).value
+        case "mean_difference":
+            return analysis.mean_difference(y, treated, seen).value
+        case "mean_ratio":
+            return analysis.mean_ratio(y, treated, seen).value
+        case "median":
+            return analysis.median(y, seen).value
+        case "geometric_mean":
+            return analysis.geometric_mean(y, seen).value
+        case "geometric_mean_ratio":
+            return analysis.geometric_mean_ratio(y, treated, seen).value
+        case "slope":
+            assert row.time_years is not None  # the protocol's check asks for times
+            start = getattr(find(row.endpoint), "baseline_days", 0) / 365.25
+            return analysis.mean(y, seen).value / (row.time_years - start)
+    raise InputError(f"estimator '{row.estimator}' does not fit endpoint '{row.endpoint}', a number a patient")
+
+
+def _rate(row: Row, count: Any, years: Floats, treated: Any, seen: Bools) -> Floats:
+    if row.estimator == "rate_difference":
+        fit = analysis.negative_binomial(count, years, treated, seen)
+        return fit.treated.value - fit.control.value
+    if treated is not None:
+        return analysis.negative_binomial(count, years, treated, seen).ratio.value
+    return analysis.annualised_rate(count, years, seen).rate.value
+
+
+def _of_events(row: Row, time: Floats, event: Bools, treated: Any, include: Bools) -> Floats:
+    free = find(row.endpoint).rule in FREE_OF
     if row.estimator == "cox":
         return analysis.cox(time, event, treated, include).value
     if row.estimator == "logrank":
         return analysis.logrank(time, event, treated, include).p_value
     if row.estimator == "median_time":
-        return analysis.median_time(time, event, include).value * (12.0 if row.unit == "months" else 1.0)
-    if row.estimator == "proportion":
-        value = analysis.proportion(event, include).value
-        return np.rint(value * include.sum(1)) if row.statistic == "count" else value
-    if row.estimator == "kaplan_meier":
+        return analysis.median_time(time, event, include).value
+    if row.estimator in SHARES:
+        return _share(row, event ^ free, treated, include)
+    if row.estimator in ("kaplan_meier", "kaplan_meier_complement"):
         assert row.time_years is not None  # the protocol's check asks for times
         curve = analysis.kaplan_meier(time, event, [row.time_years], include)
-        free = find(row.endpoint).rule in FREE_OF
-        return (curve.survival if free else curve.event_probability)[:, 0]
+        told_free = free ^ (row.estimator == "kaplan_meier_complement")
+        return (curve.survival if told_free else curve.event_probability)[:, 0]
     raise InputError(f"estimator '{row.estimator}' does not fit endpoint '{row.endpoint}', a time to an event")

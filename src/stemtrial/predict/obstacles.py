@@ -19,13 +19,17 @@ Loc = tuple[str | int, ...]
 EXAMINED = frozenset({"edss", "pyramidal_fs", "gd_lesions", "t2_volume_ml"})
 """What the screening visit adds to the history."""
 
+_SHARES = ("complement", "odds_ratio", "proportion", "risk_difference", "risk_ratio")
+_MEANS = ("mean", "mean_difference", "mean_ratio", "median")
+_RATES = ("negative_binomial", "rate", "rate_difference")
+
 ESTIMATORS = {
-    "time_to_event": ("cox", "kaplan_meier", "logrank", "median_time", "proportion"),
-    "status": ("proportion",),
-    "value": ("mean", "mean_difference"),
-    "change": ("mean", "mean_difference"),
-    "count": ("mean", "negative_binomial", "rate"),
-    "rate": ("negative_binomial", "rate"),
+    "time_to_event": ("cox", "kaplan_meier", "kaplan_meier_complement", "logrank", "median_time", *_SHARES),
+    "status": _SHARES,
+    "value": (*_MEANS, "geometric_mean", "geometric_mean_ratio"),
+    "change": (*_MEANS, "slope"),
+    "count": (*_MEANS, *_RATES),
+    "rate": (*_MEANS, *_RATES),
 }
 """Estimators that fit each kind of endpoint; another would give a number under a wrong name."""
 

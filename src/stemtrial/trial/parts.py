@@ -50,20 +50,52 @@ ProtocolName = Annotated[str, StringConstraints(pattern=_NAME)]
 Month = Annotated[str, StringConstraints(pattern=_MONTH)]
 OutcomeId = Annotated[str, StringConstraints(pattern=_OUTCOME)]
 
+# What each estimator gives, and the kinds of endpoint that it fits (predict/obstacles.py holds the table):
+#   cox hazard_ratio | kaplan_meier km_probability, kaplan_meier_complement 1 - it | logrank p_value
+#   median_time median (years, or months or weeks where the outcome's name ends so)
+#   proportion, complement 1 - it | risk_difference difference | risk_ratio | odds_ratio   (events and status)
+#   rate, negative_binomial rate_per_year (the latter rate_ratio too) | rate_difference difference   (rates, counts)
+#   mean | mean_difference difference | mean_ratio rate_ratio | median   (values, changes, counts, rates)
+#   slope slope_per_year, the mean change a year   (changes)
+#   geometric_mean | geometric_mean_ratio rate_ratio   (positive values)
+# Shares of relapse_free and of the NEDA endpoints are told as *free of* the event by kaplan_meier and proportion, so
+# that patients_with_relapse is relapse_free with complement. Worsening is told as *with* it. A status (gd_free) is told
+# as its name says.
 Estimator = Literal[
     "cox",
     "kaplan_meier",
+    "kaplan_meier_complement",
     "logrank",
     "negative_binomial",
+    "rate_difference",
     "mean_difference",
+    "mean_ratio",
     "mean",
+    "median",
+    "slope",
+    "geometric_mean",
+    "geometric_mean_ratio",
     "proportion",
+    "complement",
+    "risk_difference",
+    "risk_ratio",
+    "odds_ratio",
     "median_time",
     "rate",
 ]
-CONTRASTS = {"cox", "logrank", "mean_difference"}
-AT_VISITS = {"mean", "mean_difference"}
-_AT_TIMES = {"kaplan_meier", *AT_VISITS}
+CONTRASTS = {
+    "cox",
+    "logrank",
+    "mean_difference",
+    "mean_ratio",
+    "geometric_mean_ratio",
+    "rate_difference",
+    "risk_difference",
+    "risk_ratio",
+    "odds_ratio",
+}
+AT_VISITS = {"mean", "mean_difference", "mean_ratio", "median", "slope", "geometric_mean", "geometric_mean_ratio"}
+_AT_TIMES = {"kaplan_meier", "kaplan_meier_complement", *AT_VISITS}
 _WITHOUT_TIMES = {"cox", "logrank", "median_time"}
 
 
@@ -311,10 +343,10 @@ class EndpointUse(Part):
     id : str
         Endpoint id.
     estimator : str
-        One of cox, kaplan_meier, logrank, negative_binomial, mean_difference, mean, proportion, median_time, rate.
+        One of :data:`Estimator`.
     at_years : tuple of float
-        Times of the estimate: needed by kaplan_meier, mean and mean_difference, refused by cox, logrank and
-        median_time, else optional (whole follow-up).
+        Times of the estimate: needed by kaplan_meier and by means and medians at a visit, refused by cox, logrank
+        and median_time, else optional (whole follow-up).
     predicts : tuple of str
         Outcomes of the reproduced study, ``burt2019_mist#7``.
     """
