@@ -142,6 +142,17 @@ def test_means():
     agree(an.mean_difference(C["y"], ARM, INC, unequal_variance=False), "student")
     agree(an.mean(C["y"], INC & ARM), "mean")
     agree(an.ancova(C["y"], C["baseline"], ARM, INC), "ancova")
+    agree(an.mean_ratio(C["count"], ARM, INC), "mean_ratio")
+
+
+def test_medians():
+    agree(an.median(C["y"], INC & ARM), "median")
+
+
+def test_geometric_means():
+    y = C["exposure"] * (C["count"] + 1)
+    agree(an.geometric_mean(y, INC & ARM), "geometric_mean")
+    agree(an.geometric_mean_ratio(y, ARM, INC), "geometric_mean_ratio")
 
 
 def test_proportions():
@@ -149,3 +160,4 @@ def test_proportions():
     agree(an.proportion(C["event"], INC & ARM, method="clopper_pearson"), "clopper_pearson")
     agree(an.risk_difference(C["event"], ARM, INC, method="wald"), "risk_difference")
     agree(an.odds_ratio(C["event"], ARM, INC), "odds_ratio")
+    agree(an.risk_ratio(C["event"], ARM, INC), "risk_ratio")

@@ -77,3 +77,12 @@ def test_proportions(r):
     table = sm.stats.Table2x2([[x1, n1 - x1], [x0, n0 - x0]])
     o = an.odds_ratio(EVENT, ARM)
     np.testing.assert_allclose([o.value[r], o.lower[r], o.upper[r]], [table.oddsratio, *table.oddsratio_confint()])
+    q = an.risk_ratio(EVENT, ARM)
+    np.testing.assert_allclose([q.value[r], q.lower[r], q.upper[r]], [table.riskratio, *table.riskratio_confint()])
+
+
+@each
+def test_ratio_of_means(r):
+    g = sm.GLM(COUNT[r], sm.add_constant(ARM[r].astype(float)), sm.families.Poisson()).fit(cov_type="HC0", tol=1e-13)
+    e = an.mean_ratio(COUNT, ARM)
+    np.testing.assert_allclose([np.log(e.value[r]), e.se[r]], [g.params[1], g.bse[1]], rtol=1e-7)

@@ -173,10 +173,9 @@ def mean_ratio(y: ArrayLike, treated: ArrayLike, include: ArrayLike | None = Non
         [Status.NO_DATA, Status.AT_LOWER_LIMIT, Status.AT_UPPER_LIMIT],
         Status.OK,
     ).astype(np.int8)
-    ok = status == Status.OK
-    ratio = np.where(ok, divide(m1, m0), 1.0)
+    ratio = np.where(status == Status.OK, divide(m1, m0), 1.0)
     se = np.sqrt(divide(q1, (n1 * m1) ** 2) + divide(q0, (n0 * m0) ** 2))
-    return log_wald(np.log(np.where(ok, ratio, 1.0)), se, status, level)
+    return log_wald(np.log(ratio), se, status, level)
 
 
 def median(y: ArrayLike, include: ArrayLike | None = None, level: float = 0.95) -> Estimate:
@@ -190,7 +189,7 @@ def median(y: ArrayLike, include: ArrayLike | None = None, level: float = 0.95) 
     Returns
     -------
     Estimate
-        ``se`` and ``p_value`` are NaN, and so is the interval where six patients or fewer hold none of that level.
+        ``se`` and ``p_value`` are NaN, and so is the interval where so few patients hold none of that level.
         Status 3 without patients.
 
     Notes

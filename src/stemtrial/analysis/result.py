@@ -88,7 +88,8 @@ def log_wald(log_value: Floats, se: Floats, status: NDArray[np.int8], level: flo
         lower = np.select(limits, [np.exp(b - z * s), np.zeros_like(b), np.zeros_like(b)], np.nan)
         upper = np.select(limits, [np.exp(b + z * s), np.full_like(b, np.inf), np.full_like(b, np.inf)], np.nan)
     error = np.select(limits, [s, np.full_like(b, np.inf), np.full_like(b, np.inf)], np.nan)
-    p = np.where(ok, 2 * ndtr(-np.abs(b / s)), np.nan) if test else np.full_like(b, np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):  # no spread in either arm: no test where they are equal
+        p = np.where(ok, 2 * ndtr(-np.abs(b / s)), np.nan) if test else np.full_like(b, np.nan)
     return Estimate(value, lower, upper, error, p, status)
 
 
