@@ -18,9 +18,9 @@ from stemtrial.predict import obstacles
 from stemtrial.predict.estimate import Row, rows_of
 from stemtrial.report.explain import standing
 from stemtrial.report.words import count, number, statistic, years
-from stemtrial.trial.parts import HazardRule
 from stemtrial.trial.protocol import Protocol, load_protocol
 from stemtrial.trial.regimen import Arm, Choice
+from stemtrial.trial.rules import HazardRule
 from stemtrial.trial.source import Positions, load_yaml
 
 
@@ -168,12 +168,20 @@ def _regimen(arm: Arm) -> str:
 
 
 def _rule(rule: Any) -> str:
+    named = [name for _, name in rule.named()]
+    arms = f"arm {' and '.join(named)}" if named else "every arm"
     if isinstance(rule, HazardRule):
         to = "" if rule.to_month is None else f" to month {rule.to_month:g}"
-        return f"drop-out: {rule.per_year:g} a patient-year from month {rule.from_month:g}{to}"
-    do = {"cross_over": f"crosses over to {rule.to}", "switch": f"switches to {rule.to}", "withdraw": "leaves"}
+        after = "" if rule.after is None else f" after {rule.after}"
+        which = f", {arms}" if named else ""
+        return f"drop-out{which}: {rule.per_year:g} a patient-year{after} from month {rule.from_month:g}{to}"
+    to = getattr(rule.to, "therapy", rule.to)
+    do = {
+        "cross_over": f"crosses over to {to}", "switch": f"switches to {to}", "add": f"also gets {to}",
+        "stop": "stops therapy", "withdraw": "leaves",
+    }  # fmt: skip
     who = f"{100 * rule.share:g} % of those" if rule.share < 1 else "whoever"
-    return f"arm {rule.arm}: {who} with {rule.when}, from month {rule.from_month:g} on: {do[rule.action]}"
+    return f"{arms}: {who} with {rule.when}, from month {rule.from_month:g} on: {do[rule.action]}"
 
 
 def numbers_by_standing(p: Protocol) -> Counter[str]:

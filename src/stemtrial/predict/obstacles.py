@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stemtrial.cohort.recruit import HISTORY
+from stemtrial.cohort.recruit import EXAMINED, HISTORY
 from stemtrial.endpoint import definitions, find
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.evidence import study
 from stemtrial.predict.estimate import rows_of
 from stemtrial.therapy import catalogue, drugs
-from stemtrial.trial.parts import WhenRule
 from stemtrial.trial.protocol import Protocol
-from stemtrial.trial.regimen import Choice
+from stemtrial.trial.regimen import Choice, Treatment
+from stemtrial.trial.rules import HazardRule, WhenRule
 
 Loc = tuple[str | int, ...]
-
-EXAMINED = frozenset({"edss", "pyramidal_fs", "gd_lesions", "t2_volume_ml"})
-"""What the screening visit adds to the history."""
 
 _SHARES = ("complement", "odds_ratio", "proportion", "risk_difference", "risk_ratio")
 _MEANS = ("mean", "mean_difference", "mean_ratio", "median")
@@ -42,8 +39,6 @@ def obstacles(protocol: Protocol) -> Iterator[tuple[Loc, str]]:
     protocol : Protocol
         Valid as a file.
     """
-    if protocol.population.course != "rrms":
-        yield ("population", "course"), f"'{protocol.population.course}' cannot be recruited yet; use rrms"
     for i, rule in enumerate(protocol.population.criteria.rules):
         unknown = sorted(rule.variables - HISTORY - EXAMINED)
         if unknown:
@@ -64,6 +59,8 @@ def obstacles(protocol: Protocol) -> Iterator[tuple[Loc, str]]:
     for i, when in enumerate(protocol.rules):
         if isinstance(when, WhenRule):
             yield from _rule(when, ("rules", i))
+        if isinstance(when, HazardRule) and (when.named() or when.after):
+            yield ("rules", i), "drop-out by arm or after an event is not computed yet; leave arm and after out"
     yield from _endpoints(protocol)
 
 
@@ -130,5 +127,7 @@ def _rule(rule: WhenRule, loc: Loc) -> Iterator[tuple[Loc, str]]:
     waits = [k for k, d in definitions().items() if d.kind == "time_to_event"]
     if rule.when not in waits:
         yield (*loc, "when"), f"'{rule.when}' is no event that a visit can show; valid: {', '.join(waits)}"
-    if rule.action == "switch" and rule.to is not None:
-        yield from _unmodelled(rule.to, (*loc, "to"))
+    if rule.action in ("add", "stop") or isinstance(rule.entry, Choice):
+        yield (*loc, "action"), f"'{rule.action}' is not computed yet; use cross_over, switch or withdraw"
+    if isinstance(rule.to, Treatment) or (rule.action == "switch" and rule.to is not None):
+        yield from _unmodelled(rule.to if isinstance(rule.to, str) else rule.to.therapy, (*loc, "to"))

@@ -26,9 +26,9 @@ from stemtrial.tables import Table
 from stemtrial.therapy import ahsct, drugs
 from stemtrial.trial.book import ADVERSE, Book
 from stemtrial.trial.entry import NEVER, constants_at_entry, enter, planned_days
-from stemtrial.trial.parts import WhenRule
 from stemtrial.trial.protocol import Protocol
 from stemtrial.trial.regimen import Choice, Treatment
+from stemtrial.trial.rules import WhenRule
 
 Ints = NDArray[np.int64]
 SCREENED = ("age_years", "disease_duration_years", "relapses_last_12_months")
@@ -372,7 +372,13 @@ class _Conduct:
                     f"rules: '{rule.when}' is no event that can be waited for; use a time-to-event endpoint"
                 )
             acted = self.acted.setdefault(k, np.zeros(self.n, bool))
-            found = result.event & deciding & ~acted & ~self.crossed & (self.arm == self.arms.index(rule.arm))
+            found = (
+                result.event
+                & deciding
+                & ~acted
+                & ~self.crossed
+                & np.isin(self.arm, [self.arms.index(a) for a in rule.of(self.arms)])
+            )
             rows = np.flatnonzero(found & (self._uniform(f"trial.rule.{k}") < rule.share))
             acted[rows] = True
             if rule.action == "cross_over":
@@ -382,8 +388,8 @@ class _Conduct:
                     reason=np.array(rule.when[:40]),
                 )  # fmt: skip
                 self._start_regimen(str(rule.to), rows, self.now[rows], "crossover")
-            elif rule.action == "switch":
-                self._start(Treatment(therapy=str(rule.to), day=0), rows, self.now[rows], "switch")
+            elif isinstance(rule.entry, Treatment):
+                self._start(rule.entry, rows, self.now[rows], "switch")
             else:
                 self.end[rows] = self.who.leaves[rows] = self.now[rows]
                 self._leave()

@@ -14,9 +14,10 @@ from stemtrial.cohort.recruit import Recruits
 from stemtrial.errors import InputError
 from stemtrial.kernel import uniforms
 from stemtrial.therapy import FAMILIES, drugs
-from stemtrial.trial.parts import MONTH_DAYS, HazardRule, WhenRule
+from stemtrial.trial.parts import MONTH_DAYS
 from stemtrial.trial.protocol import Protocol
 from stemtrial.trial.regimen import Choice
+from stemtrial.trial.rules import HazardRule, WhenRule
 
 Ints = NDArray[np.int64]
 NEVER = 1 << 40
@@ -24,14 +25,14 @@ NEVER = 1 << 40
 
 def therapies_of(protocol: Protocol) -> tuple[str, ...]:
     """Names of all therapies that a protocol may give."""
+    entries = [e for arm in protocol.arms.values() for e in arm.regimen]
+    entries += [r.entry for r in protocol.rules if isinstance(r, WhenRule) and r.entry is not None]
     names: list[str] = []
-    for arm in protocol.arms.values():
-        for entry in arm.regimen:
-            if isinstance(entry, Choice):
-                names += [*entry.of, *([] if entry.switch_to == "remaining" else [entry.switch_to])]
-            else:
-                names.append(entry.therapy)
-    names += [r.to for r in protocol.rules if isinstance(r, WhenRule) and r.action == "switch" and r.to]
+    for entry in entries:
+        if isinstance(entry, Choice):
+            names += [*entry.of, *([] if entry.switch_to == "remaining" else [entry.switch_to])]
+        else:
+            names.append(entry.therapy)
     return tuple(dict.fromkeys(names))
 
 
@@ -191,7 +192,5 @@ def constants_at_entry(
     protocol: Protocol, recruits: Recruits, entrants: Entrants, parameters: Mapping[str, float]
 ) -> dict[str, NDArray[np.float64]]:
     """Constants of the patients; how readily relapses without a lesion are reported is a property of the trial."""
-    open_transplant = protocol.blinding.patient == "open" and "ahsct" in therapies_of(protocol)
-    kind = "open_label_transplant" if open_transplant else "blind"
-    told = np.full(len(entrants.drawn), parameters[f"cohort.ascertainment.{kind}"])
+    told = np.full(len(entrants.drawn), parameters[f"cohort.ascertainment.{protocol.ascertainment}"])
     return {c: v[entrants.drawn] for c, v in recruits.constants.items()} | {"ascertainment": told}

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
-    Discriminator,
     Field,
     Strict,
     StringConstraints,
-    Tag,
     ValidationError,
     ValidationInfo,
     model_validator,
@@ -31,6 +29,7 @@ from stemtrial.therapy.info import catalogue
 from stemtrial.trial.source import Loc
 
 MONTH_DAYS = 365.25 / 12
+WEEK_DAYS = 7.0
 
 # What a pattern means, for the error of who did not meet it.
 PATTERNS = {
@@ -119,14 +118,21 @@ class Part(BaseModel):
                     fail((str(key),), f"unknown key{did_you_mean(str(key), cls.model_fields)}")
         return data
 
+    def filled(self, **values: Any) -> Self:
+        """Return a copy with defaults filled in, which still knows what its file held."""
+        given = set(self.model_fields_set)
+        copy = self.model_copy(update=values)
+        copy.model_fields_set.intersection_update(given)
+        return copy
+
 
 class Population(Part):
     """Who is recruited.
 
     Parameters
     ----------
-    course : {"rrms", "spms", "ppms"}
-        Course of MS at entry.
+    course : {"rrms", "cis", "spms", "ppms", "paediatric"}
+        Course of MS at entry; ``cis`` is a first attack, ``paediatric`` relapsing MS before adulthood.
     care_before_entry : {"none", "platform_drugs"}
         Treatment policy before the trial: none, or a first-line drug once relapses are reported.
     eligibility : tuple of str
@@ -136,7 +142,7 @@ class Population(Part):
         (``docs/design/ms_model.md``, section 6.2); by year of entry when left out.
     """
 
-    course: Literal["rrms", "spms", "ppms"]
+    course: Literal["rrms", "cis", "spms", "ppms", "paediatric"]
     care_before_entry: Literal["none", "platform_drugs"]
     eligibility: tuple[str, ...]
     era: Annotated[float, Strict(), Field(ge=0.1, le=5)] | None = None
@@ -209,130 +215,100 @@ class Blinding(Part):
 
 
 class Visits(Part):
-    """When patients are seen.
+    """When patients are seen: in ``months``, or in ``weeks`` as many protocols say; one of the two.
 
     Parameters
     ----------
     months : tuple of float
-        Scheduled visits in months (of 365.25/12 days) after randomisation, ascending from 0.
+        Scheduled visits in months (of 365.25/12 days) after randomisation, ascending from 0. Filled in from ``weeks``.
+    weeks : tuple of float
+        The same in weeks; empty where the file has months.
     window_days : int
         A visit falls up to so many days early or late.
     at_relapse : bool
         Whether a reported relapse brings an extra visit.
-    mri_months : tuple of float
-        The visits with a scan; all visits when left out.
+    mri_months, mri_weeks : tuple of float
+        The visits with a scan, in the unit of the visits; all visits when left out.
     """
 
-    months: Annotated[tuple[Annotated[float, Strict(), Field(ge=0, le=600)], ...], Field(min_length=1, max_length=500)]
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["months"]}, {"required": ["weeks"]}]},
+    )
+
+    months: Annotated[tuple[Annotated[float, Strict(), Field(ge=0, le=600)], ...], Field(max_length=500)] = ()
+    weeks: Annotated[tuple[Annotated[float, Strict(), Field(ge=0, le=2600)], ...], Field(max_length=500)] = ()
     window_days: Annotated[int, Strict(), Field(ge=0, le=183)] = 0
     at_relapse: Annotated[bool, Strict()] = False
     mri_months: tuple[Number, ...] = ()
+    mri_weeks: tuple[Number, ...] = ()
 
     @model_validator(mode="after")
-    def _scan_at_every_visit(self) -> Visits:
-        # After the months are checked, so that a wrong month is reported once, where it stands.
-        if "mri_months" in self.model_fields_set:
-            return self
-        return self.model_copy(update={"mri_months": self.months})
+    def _in_one_unit(self) -> Visits:
+        # After each number is checked, so that a wrong one is reported once, where it stands.
+        given = self.model_fields_set
+        if not self.weeks:
+            if self.mri_weeks:
+                fail(("mri_weeks",), "needs visits in weeks; use mri_months, or write the visits as weeks")
+            if not self.months:
+                fail(("weeks" if "weeks" in given else "months",), "is missing; list the visits as months or as weeks")
+            return self if "mri_months" in given else self.filled(mri_months=self.months)
+        scans = self.mri_weeks if "mri_weeks" in given else self.weeks
+        same = {"months": _in_months(self.weeks), "mri_months": _in_months(scans)}
+        for name, months in same.items():  # a protocol written out again has both, and they agree
+            if name in given and getattr(self, name) != months:
+                fail((name,), f"stands beside weeks; remove it and use {name.replace('months', 'weeks')}")
+        return self.filled(**same, mri_weeks=scans)
 
     @model_validator(mode="after")
     def _ascending(self) -> Visits:
-        if self.months[0] != 0:
-            fail(("months", 0), f"the first visit is at month {self.months[0]:g}; begin with 0, the randomisation")
-        if len(self.months) == 1:
-            fail(("months",), "the randomisation alone follows nobody; add a later month")
-        for i, (a, b) in enumerate(itertools.pairwise(self.months)):
+        unit = "weeks" if self.weeks else "months"
+        one, days = unit[:-1], WEEK_DAYS if self.weeks else MONTH_DAYS
+        visits, scans = (self.weeks, self.mri_weeks) if self.weeks else (self.months, self.mri_months)
+        if visits[0] != 0:
+            fail((unit, 0), f"the first visit is at {one} {visits[0]:g}; begin with 0, the randomisation")
+        if len(visits) == 1:
+            fail((unit,), f"the randomisation alone follows nobody; add a later {one}")
+        for i, (a, b) in enumerate(itertools.pairwise(visits)):
             if b <= a:
-                fail(("months", i + 1), f"{b:g} does not come after {a:g}; list the months in ascending order")
-            if 2 * self.window_days >= (b - a) * MONTH_DAYS:
+                fail((unit, i + 1), f"{b:g} does not come after {a:g}; list the {unit} in ascending order")
+            if 2 * self.window_days >= (b - a) * days:
                 fail(
                     ("window_days",),
-                    f"{self.window_days} days let the visits of months {a:g} and {b:g} change places; "
-                    f"use at most {int(((b - a) * MONTH_DAYS - 1) // 2)}",
+                    f"{self.window_days} days let the visits of {unit} {a:g} and {b:g} change places; "
+                    f"use at most {int(((b - a) * days - 1) // 2)}",
                 )
-        for i, month in enumerate(self.mri_months):
-            if month not in self.months:
-                fail(("mri_months", i), f"{month:g} is no visit; use months of visits.months")
-            if i and month <= self.mri_months[i - 1]:
-                fail(
-                    ("mri_months", i), f"{month:g} does not come after {self.mri_months[i - 1]:g}; list them ascending"
-                )
+        for i, time in enumerate(scans):
+            if time not in visits:
+                fail((f"mri_{unit}", i), f"{time:g} is no visit; use {unit} of visits.{unit}")
+            if i and time <= scans[i - 1]:
+                fail((f"mri_{unit}", i), f"{time:g} does not come after {scans[i - 1]:g}; list them ascending")
         return self
 
+    def near(self, at_years: float, scans: bool = False) -> float | None:
+        """Month of the follow-up visit that stands for a time.
 
-class WhenRule(Part):
-    """What happens to a patient with an event: cross over to an arm, switch therapy, or withdraw.
+        Trials say "2 years" for week 96: the nearest visit counts, if it lies within 1.5 months or 10 % of the time.
 
-    Parameters
-    ----------
-    when : str
-        ``relapse`` or an endpoint id.
-    arm : str
-        The arm for which the rule holds.
-    action : {"cross_over", "switch", "withdraw"}
-        What happens, at the visit that shows the event.
-    to : str, optional
-        The arm to cross over to, or the therapy to switch to.
-    from_month : float
-        The rule acts from this month on; an event shown earlier acts then.
-    share : float
-        Probability that an eligible patient takes the action, above 0 and at most 1.
-    """
+        Parameters
+        ----------
+        at_years : float
+            Years since randomisation.
+        scans : bool
+            Only visits with a scan.
 
-    when: str
-    arm: str
-    action: Literal["cross_over", "switch", "withdraw"]
-    to: str | None = None
-    from_month: Annotated[float, Strict(), Field(ge=0)] = 0.0
-    share: Annotated[float, Strict(), Field(gt=0, le=1)] = 1.0
-
-    @model_validator(mode="after")
-    def _names_are_known(self, info: ValidationInfo) -> WhenRule:
-        check_event(self.when, info, ("when",))
-        if self.action == "withdraw":
-            if self.to is not None:
-                fail(("to",), "means nothing with action withdraw; remove it")
-        elif self.to is None:
-            what = "the arm" if self.action == "cross_over" else "the therapy"
-            fail(("to",), f"is missing; action {self.action} needs {what} to go to")
-        elif self.action == "switch":
-            check_therapy(self.to, ("to",))
-        return self
+        Returns
+        -------
+        float or None
+            ``None`` where no visit lies that near.
+        """
+        months = [m for m in (self.mri_months if scans else self.months) if m > 0]
+        wanted = at_years * 12
+        nearest = min(months, key=lambda m: abs(m - wanted), default=-1e9)
+        return nearest if abs(nearest - wanted) <= max(1.5, 0.1 * wanted) else None
 
 
-class HazardRule(Part):
-    """Loss to follow-up, the same in every arm and whatever the state.
-
-    Parameters
-    ----------
-    hazard : {"drop_out"}
-        What happens.
-    per_year : float
-        Hazard, 0 to 10 per patient-year.
-    from_month, to_month : float
-        The stretch of follow-up in which it acts: from 0, and to the end when ``to_month`` is left out.
-    """
-
-    hazard: Literal["drop_out"]
-    per_year: Annotated[float, Strict(), Field(ge=0, le=10)]
-    from_month: Annotated[float, Strict(), Field(ge=0)] = 0.0
-    to_month: Number | None = None
-
-    @model_validator(mode="after")
-    def _in_order(self) -> HazardRule:
-        if self.to_month is not None and self.to_month <= self.from_month:
-            fail(("to_month",), f"{self.to_month:g} is not after from_month {self.from_month:g}; put them in order")
-        return self
-
-
-def _rule_tag(rule: Any) -> str:
-    keys: Collection[str] = rule if isinstance(rule, Mapping) else dir(rule)
-    return "<hazard>" if "hazard" in keys or "per_year" in keys else "<when>"
-
-
-RuleEntry = Annotated[
-    Annotated[WhenRule, Tag("<when>")] | Annotated[HazardRule, Tag("<hazard>")], Discriminator(_rule_tag)
-]
+def _in_months(weeks: Sequence[float]) -> tuple[float, ...]:
+    return tuple(w * WEEK_DAYS / MONTH_DAYS for w in weeks)
 
 
 class EndpointUse(Part):

@@ -15,7 +15,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Strict, ValidationError, model_validator
 
+from stemtrial.endpoint import definitions
 from stemtrial.errors import InputError, did_you_mean
+from stemtrial.observe import instruments
+from stemtrial.therapy.info import catalogue
 from stemtrial.trial.parts import (
     AT_VISITS,
     CONTRASTS,
@@ -30,13 +33,12 @@ from stemtrial.trial.parts import (
     Population,
     ProtocolName,
     Randomisation,
-    RuleEntry,
     Text,
     Visits,
-    WhenRule,
     fail,
 )
-from stemtrial.trial.regimen import Arm
+from stemtrial.trial.regimen import Arm, Treatment
+from stemtrial.trial.rules import RuleEntry, WhenRule
 from stemtrial.trial.source import Loc, Positions, load_yaml
 
 
@@ -60,6 +62,14 @@ class Protocol(Part):
     analysis_set : dict of str to int
         How many of an arm's ``n`` stay in the trial after randomisation; the others leave on day 0. All of them when
         left out.
+    ascertainment : str, optional
+        How readily relapses without a lesion are reported: ``blind``, ``open``, ``progressive`` or
+        ``open_label_transplant``. Left out: ``progressive`` for progressive courses, ``open_label_transplant`` where
+        patients know that some are transplanted, else ``blind``.
+    relapse_treatment : {"methylprednisolone", "none"}
+        What every reported relapse is treated with.
+    instruments : tuple of str
+        What is measured beside the EDSS, the scan and what the endpoints need.
     reproduces : str, optional
         Id of the published study.
     sources : dict of str to str
@@ -81,6 +91,9 @@ class Protocol(Part):
     control: str = ""
     analysis_set: Mapping[str, Annotated[int, Strict(), Field(ge=1)]] = Field(default_factory=dict)
     rules: tuple[RuleEntry, ...] = ()
+    ascertainment: Literal["blind", "open", "progressive", "open_label_transplant"] | None = None
+    relapse_treatment: Literal["methylprednisolone", "none"] = "methylprednisolone"
+    instruments: tuple[str, ...] = ()
     reproduces: Text | None = None
     sources: Mapping[str, Text] = Field(default_factory=dict)
     notes: tuple[Text, ...] = ()
@@ -88,8 +101,17 @@ class Protocol(Part):
     @model_validator(mode="after")
     def _fill_defaults(self) -> Protocol:
         sizes = {name: arm.n for name, arm in self.arms.items()}
-        return self.model_copy(
-            update={"control": self.control or list(self.arms)[-1], "analysis_set": sizes | dict(self.analysis_set)}
+        progressive = self.population.course in ("spms", "ppms")
+        transplant = any(
+            isinstance(e, Treatment) and catalogue()[e.therapy].family == "ahsct"
+            for arm in self.arms.values()
+            for e in arm.regimen
+        )
+        told = "open_label_transplant" if self.blinding.patient == "open" and transplant else "blind"
+        return self.filled(
+            control=self.control or list(self.arms)[-1],
+            analysis_set=sizes | dict(self.analysis_set),
+            ascertainment=self.ascertainment or ("progressive" if progressive else told),
         )
 
     @model_validator(mode="after")
@@ -112,13 +134,16 @@ class Protocol(Part):
             Without title, sources and notes; defaults filled in, so that leaving one out or writing it down is the
             same. Mappings whose order matters to a draw (arms, choices) are lists of pairs.
         """
-        data = self.model_dump(mode="json", exclude={"title", "sources", "notes"})
+        data = self.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
         for arm in data["arms"].values():
             for entry in arm["regimen"]:
                 if "of" in entry:
                     entry["of"] = [list(pair) for pair in entry["of"].items()]
         data["arms"] = [[name, arm] for name, arm in data["arms"].items()]
         return data
+
+
+_WITHOUT_EFFECT: Any = {"title": True, "sources": True, "notes": True, "visits": {"weeks", "mri_weeks"}}
 
 
 def _disagreements(p: Protocol) -> Iterator[tuple[Loc, str]]:
@@ -153,16 +178,19 @@ def _disagreements(p: Protocol) -> Iterator[tuple[Loc, str]]:
     for i, rule in enumerate(p.rules):
         if rule.from_month >= last > 0:
             yield ("rules", i, "from_month"), f"{rule.from_month:g} is not before the last visit, {last:g}; use less"
-        if isinstance(rule, WhenRule):
-            if rule.arm not in p.arms:
-                yield ("rules", i, "arm"), unknown_arm(rule.arm)
-            if rule.action == "cross_over" and rule.to is not None:
-                if rule.to not in p.arms:
-                    yield ("rules", i, "to"), unknown_arm(rule.to)
-                elif rule.to == rule.arm:
-                    yield ("rules", i, "to"), f"'{rule.to}' is the arm itself; name another arm"
+        for below, name in rule.named():
+            if name not in p.arms:
+                yield ("rules", i, *below), unknown_arm(name)
+        if isinstance(rule, WhenRule) and rule.action == "cross_over" and isinstance(rule.to, str):
+            if rule.to not in p.arms:
+                yield ("rules", i, "to"), unknown_arm(rule.to)
+            elif rule.to in [name for _, name in rule.named()] or len(p.arms) == 1:
+                yield ("rules", i, "to"), f"'{rule.to}' is the arm itself; name another arm"
     for below, endpoint in p.endpoints.located():
         yield from _endpoint_disagreements(p, ("endpoints", *below), endpoint)
+    for i, name in enumerate(p.instruments):
+        if name not in instruments():
+            yield ("instruments", i), f"instrument '{name}' is not known{did_you_mean(name, instruments())}"
     paths = list(_paths(p.model_dump(exclude={"title", "sources", "notes"})))
     for path in p.sources:
         if path not in paths:
@@ -172,11 +200,18 @@ def _disagreements(p: Protocol) -> Iterator[tuple[Loc, str]]:
 def _endpoint_disagreements(p: Protocol, loc: Loc, endpoint: EndpointUse) -> Iterator[tuple[Loc, str]]:
     if endpoint.estimator in CONTRASTS and len(p.arms) < 2:
         yield (*loc, "estimator"), f"{endpoint.estimator} compares two arms, there is one; use another estimator"
+    on_scan = getattr(definitions().get(endpoint.id), "table", "") == "mri"
+    last = p.visits.months[-1]
     for i, year in enumerate(endpoint.at_years):
-        if year * 12 > p.visits.months[-1]:
-            yield (*loc, "at_years", i), f"{year:g} is after the last visit, month {p.visits.months[-1]:g}; use less"
-        elif endpoint.estimator in AT_VISITS and not any(abs(year * 12 - m) < 0.01 for m in p.visits.months):
-            yield (*loc, "at_years", i), f"{year:g} years is no visit; add month {year * 12:g} to visits.months"
+        if year * 12 > last and p.visits.near(year) is None:
+            at = f"week {p.visits.weeks[-1]:g}" if p.visits.weeks else f"month {last:g}"
+            yield (*loc, "at_years", i), f"{year:g} is after the last visit, {at}; use less"
+        elif endpoint.estimator in AT_VISITS and p.visits.near(year, on_scan) is None:
+            prefix = "mri_" if on_scan and p.visits.near(year) is not None else ""
+            at = f"week {year * 52:g}" if p.visits.weeks else f"month {year * 12:g}"
+            unit = f"{prefix}weeks" if p.visits.weeks else f"{prefix}months"
+            what = "scan" if prefix else "visit"
+            yield (*loc, "at_years", i), f"{year:g} years is near no {what}; add {at} to visits.{unit}"
     for i, outcome in enumerate(endpoint.predicts):
         study = outcome.partition("#")[0]
         if study != p.reproduces:

@@ -11,8 +11,8 @@ from stemtrial.predict.estimate import Analysed
 from stemtrial.therapy.drugs import DRUGS
 from stemtrial.trial.conduct import conduct
 from stemtrial.trial.entry import days_of, families_of, planned_days
-from stemtrial.trial.parts import HazardRule
 from stemtrial.trial.protocol import Protocol
+from stemtrial.trial.rules import HazardRule
 
 REPLICATES = 60
 TERMINAL = ("completed", "dropped_out", "died")

@@ -14,6 +14,8 @@ from pydantic import ValidationError
 from stemtrial import evidence
 from stemtrial.errors import InputError
 from stemtrial.therapy.info import catalogue, therapy_info
+from stemtrial.trial.entry import planned_days
+from stemtrial.trial.parts import Visits
 from stemtrial.trial.protocol import Protocol, json_schema, load_protocol, protocol_names
 from stemtrial.trial.regimen import Choice, Treatment
 from stemtrial.trial.source import load_yaml
@@ -87,6 +89,69 @@ def test_values_and_defaults(load):
         p.title = "other"
 
 
+WEEKS = ("months: [0, 6, 12, 24], window_days: 30", "weeks: [0, 24, 48, 96], mri_weeks: [0, 48, 96]")
+
+
+def test_visits_in_weeks_are_visits_on_whole_days(load):
+    p = load(SMALL.replace(*WEEKS).replace("sources: {visits.months", "sources: {visits.weeks"))
+    assert planned_days(p).tolist() == [0, 168, 336, 672]
+    assert p.visits.mri_months == tuple(m for i, m in enumerate(p.visits.months) if i != 1)
+    in_months = SMALL.replace(WEEKS[0], f"months: {list(p.visits.months)}, mri_months: {list(p.visits.mri_months)}")
+    assert load(in_months).identity() == p.identity()
+    assert load(SMALL.replace(WEEKS[0], "weeks: [0, 24, 48, 96]")).visits.mri_months == p.visits.months
+    assert Protocol.model_validate(json.loads(p.model_dump_json()), context={"endpoint_ids": IDS}) == p
+
+
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=8, unique=True))
+def test_whole_weeks_stay_whole(weeks):
+    visits = Visits.model_validate({"weeks": [0, *sorted(weeks)]})
+    days = [round(m * 365.25 / 12) for m in visits.months]
+    assert days == [7 * w for w in (0, *sorted(weeks))]
+
+
+@pytest.mark.parametrize(
+    ("months", "years", "near"),
+    [
+        ([12, 24], 2, 24), ([12, 22.1], 2, 22.1), ([12, 21.5], 2, None), ([12, 26.4], 2, 26.4), ([12, 26.5], 2, None),
+        ([6, 11], 1, 11), ([6, 10.4], 1, None), ([1, 3], 0.25, 3), ([1, 4.6], 0.25, None), ([24], 0.1, None),
+        ([22.1, 24], 2, 24), ([0.5], 0.1, 0.5),
+    ],
+)  # fmt: skip
+def test_a_time_means_the_nearest_visit_within_six_weeks_or_a_tenth(months, years, near):
+    assert Visits.model_validate({"months": [0, *months]}).near(years) == near
+
+
+def test_values_of_scans_need_a_scan_nearby(load):
+    scans = SMALL.replace("window_days: 30", "mri_months: [0, 24]").replace("id: edss, est", "id: gd_lesions, est")
+    with pytest.raises(InputError, match=r"at_years\.0: 1 years is near no scan; add month 12 to visits\.mri_months$"):
+        load(scans)
+    load(scans.replace("[1, 2]", "[2]"))
+
+
+def test_how_readily_relapses_are_reported_follows_the_course_and_the_blinding(load):
+    assert load(SMALL).ascertainment == "open_label_transplant"
+    assert load(SMALL.replace("patient: open", "patient: blind")).ascertainment == "blind"
+    assert load(SMALL.replace("course: rrms", "course: ppms")).ascertainment == "progressive"
+    assert load(SMALL.replace("disease: ms", "disease: ms\nascertainment: open")).ascertainment == "open"
+    without = SMALL.replace("therapy: ahsct, conditioning: beam-atg", "therapy: natalizumab")
+    assert load(without).ascertainment == "blind"
+
+
+def test_rules_hold_for_an_arm_for_several_or_for_all(load):
+    p = load(SMALL.replace("per_year: 0.03", "per_year: 0.03, arms: [graft, drug]"))
+    assert p.rules[0].of(tuple(p.arms)) == ("drug",)
+    assert p.rules[1].of(tuple(p.arms)) == ("graft", "drug")
+    assert load(SMALL).rules[1].of(tuple(p.arms)) == ("graft", "drug")
+
+
+def test_a_rule_starts_a_therapy_by_name_or_with_its_settings(load):
+    by_name = load(SMALL.replace("cross_over, to: graft", "switch, to: natalizumab")).rules[0].entry
+    written = load(SMALL.replace("cross_over, to: graft", "add, to: {therapy: natalizumab, stop_day: 90}")).rules[0]
+    assert (by_name.therapy, by_name.day) == ("natalizumab", 0)
+    assert written.entry.settings["stop_day"] == 90
+    assert load(SMALL).rules[0].entry is None
+
+
 def test_an_arm_may_get_nothing_and_a_drug_may_stop(load):
     p = load(SMALL.replace("[{therapy: ahsct, conditioning: beam-atg, day: 30}]", "[]"))
     assert p.arms["graft"].regimen == ()
@@ -125,6 +190,7 @@ SAME = [
     ("from_month: 12", "from_month: 12.0"),
     ("disease: ms", "control: drug\ndisease: ms"),
     ("window_days: 30", "window_days: 30, mri_months: [0, 6, 12, 24]"),
+    ("disease: ms", "ascertainment: open_label_transplant\nrelapse_treatment: methylprednisolone\ndisease: ms"),
 ]
 OTHER = [
     ("n: 10", "n: 11"),
@@ -136,6 +202,9 @@ OTHER = [
     ("per_year: 0.03", "per_year: 0.030001"),
     ("edss <= 6", "edss <= 6.5"),
     ("closure: 2015-01", "closure: 2015-02"),
+    ("disease: ms", "disease: ms\nascertainment: blind"),
+    ("disease: ms", "disease: ms\nrelapse_treatment: none"),
+    ("disease: ms", "disease: ms\ninstruments: [sdmt]"),
 ]
 
 
