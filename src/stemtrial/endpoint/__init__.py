@@ -1,21 +1,21 @@
 """Endpoints: named, cited definitions; pure functions of tables to events, values and counts."""
 
-from stemtrial.endpoint.definition import (
+from stemtrial.endpoint.change import changes
+from stemtrial.endpoint.definition import define, definitions, find, needs
+from stemtrial.endpoint.derive import Counts, Events, Values, derive
+from stemtrial.endpoint.rules import (
     ConfirmedChange,
     Death,
     Definition,
     FirstActivity,
     FirstRelapse,
     LesionCount,
+    LesionFree,
     RelapseCount,
     Threshold,
     TreatmentDeath,
     VisitValue,
-    define,
-    definitions,
-    find,
 )
-from stemtrial.endpoint.derive import Counts, Events, Values, derive
 
 __all__ = [
     "ConfirmedChange",
@@ -26,13 +26,16 @@ __all__ = [
     "FirstActivity",
     "FirstRelapse",
     "LesionCount",
+    "LesionFree",
     "RelapseCount",
     "Threshold",
     "TreatmentDeath",
     "Values",
     "VisitValue",
+    "changes",
     "define",
     "definitions",
     "derive",
     "find",
+    "needs",
 ]

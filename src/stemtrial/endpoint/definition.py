@@ -1,205 +1,30 @@
-"""What an endpoint is: one typed record for each rule, read from ``definitions.yaml``."""
+"""Endpoint definitions by id, read from ``definitions.yaml``; what each needs to be measured."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, assert_never
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError
 
+from stemtrial.endpoint.rules import (
+    PYRAMIDAL,
+    ConfirmedChange,
+    Death,
+    Definition,
+    FirstActivity,
+    FirstRelapse,
+    LesionCount,
+    LesionFree,
+    RelapseCount,
+    TreatmentDeath,
+    VisitValue,
+)
 from stemtrial.errors import InputError, did_you_mean
 
-Disposition = Literal["completed", "dropped_out", "died", "crossed_over"]
-Kind = Literal["time_to_event", "value", "change", "count", "rate", "status"]
-EventTime = Literal["actual", "scheduled"]
-
-
-class _Common(BaseModel):
-    """Fields of every definition.
-
-    Attributes
-    ----------
-    id, label, citation, unit, note : str
-        Name in protocols, name in the field, source, unit of the estimate, and what the source leaves open.
-    censor_at : tuple of str
-        Events of the disposition table that end follow-up; ``closure_day`` of the patient always does.
-
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    id: str
-    label: str
-    citation: str
-    unit: str
-    note: str = ""
-    censor_at: tuple[Disposition, ...] = ("completed", "dropped_out", "died")
-
-    def parameters(self) -> dict[str, Any]:
-        """Return the fields that belong to the rule, not to the bookkeeping."""
-        kept = self.model_dump(mode="json")
-        return {k: v for k, v in kept.items() if k not in {"id", "label", "citation", "unit", "note", "rule"}}
-
-
-class Threshold(BaseModel):
-    """Change of EDSS that counts for a baseline up to and including ``up_to``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    up_to: Annotated[float, Field(ge=0, le=10)]
-    by: Annotated[float, Field(gt=0, le=10)]
-
-
-class ConfirmedChange(_Common):
-    """Time to a change of EDSS from baseline that is still there at a later visit.
-
-    Attributes
-    ----------
-    direction : {'worse', 'better'}
-        Rise or fall.
-    thresholds : tuple of Threshold
-        By baseline EDSS, ascending, the last up to 10.
-    confirmation_days, tolerance_days : int
-        The confirming visit lies at least ``confirmation_days - tolerance_days`` after onset; every usable visit from
-        onset to it must hold the change.
-    onset_from_days : int
-        Earliest day of onset. A change that began before counts from the first usable visit on or after that day.
-    baseline_at_least : float
-        Patients with a lower baseline are not at risk: time 0, censored.
-    scheduled_only : bool
-        True leaves out unscheduled visits (at relapses).
-    exclude_days_after_relapse : int or None
-        A visit within that many days after the onset of a relapse is not usable: it neither starts, confirms nor ends
-        a change.
-    unconfirmed_at_end : {'censored', 'event'}
-        What a change at the last usable visit is that no later visit could confirm.
-    death : {'censored', 'event'}
-        Whether death is an event, on its day.
-    event_time : {'actual', 'scheduled'}
-        Time of a visit: its day, or its place in the schedule in whole months (mean day of all visits of that
-        number), so that a yearly visit a few days late still counts at one year.
-
-    """
-
-    kind: ClassVar[Kind] = "time_to_event"
-    rule: Literal["confirmed_change"] = "confirmed_change"
-    direction: Literal["worse", "better"]
-    thresholds: tuple[Threshold, ...]
-    confirmation_days: Annotated[int, Field(gt=0)]
-    tolerance_days: Annotated[int, Field(ge=0)] = 0
-    onset_from_days: Annotated[int, Field(ge=0)] = 0
-    baseline_at_least: Annotated[float, Field(ge=0, le=10)] = 0.0
-    scheduled_only: bool = False
-    exclude_days_after_relapse: Annotated[int, Field(ge=0)] | None = None
-    unconfirmed_at_end: Literal["censored", "event"] = "censored"
-    death: Literal["censored", "event"] = "censored"
-    event_time: EventTime = "actual"
-
-    @model_validator(mode="after")
-    def _consistent(self) -> ConfirmedChange:
-        limits = [t.up_to for t in self.thresholds]
-        if not limits or limits != sorted(set(limits)) or limits[-1] != 10.0:
-            raise ValueError(f"thresholds must ascend to up_to: 10.0, not {limits}")
-        if self.tolerance_days >= self.confirmation_days:
-            raise ValueError(f"tolerance_days {self.tolerance_days} must be less than confirmation_days")
-        return self
-
-
-class FirstActivity(_Common):
-    """Time to the first disease activity: relapse, confirmed worsening, or a lesion on a scan (NEDA-3).
-
-    Follow-up ends at the last scheduled visit or scan, because nobody knows of activity after it.
-
-    Attributes
-    ----------
-    worsening : str or None
-        Id of a ``confirmed_change`` definition; its own follow-up rules apply to that component.
-    relapses, gd_lesions, new_t2_lesions : bool
-        Which other components count.
-    mri_from_days : int
-        Scans before that day show no activity (a new baseline scan after treatment).
-    event_time : {'actual', 'scheduled'}
-        Time of a scan, as in :class:`ConfirmedChange`.
-
-    """
-
-    kind: ClassVar[Kind] = "time_to_event"
-    rule: Literal["first_activity"] = "first_activity"
-    worsening: str | None
-    relapses: bool = True
-    gd_lesions: bool = True
-    new_t2_lesions: bool = True
-    mri_from_days: Annotated[int, Field(ge=0)] = 0
-    event_time: EventTime = "actual"
-
-
-class FirstRelapse(_Common):
-    """Time to the first relapse."""
-
-    kind: ClassVar[Kind] = "time_to_event"
-    rule: Literal["first_relapse"] = "first_relapse"
-
-
-class RelapseCount(_Common):
-    """Relapses and the time in which they were counted."""
-
-    kind: ClassVar[Kind] = "rate"
-    rule: Literal["relapse_count"] = "relapse_count"
-
-
-class LesionCount(_Common):
-    """New or enlarging T2 lesions over all scans to the horizon, and the time to the last of these scans."""
-
-    kind: ClassVar[Kind] = "count"
-    rule: Literal["lesion_count"] = "lesion_count"
-
-
-class VisitValue(_Common):
-    """A measurement at the visit nearest to the horizon, or its change from baseline.
-
-    Attributes
-    ----------
-    table : {'visits', 'mri'}
-        Where it is measured.
-    column : str
-        Its column there; a change also needs the column of the same name in the patients table.
-    change : {'none', 'difference', 'percent'}
-        The value itself, value minus baseline, or 100 (value / baseline - 1).
-
-    """
-
-    rule: Literal["visit_value"] = "visit_value"
-    table: Literal["visits", "mri"]
-    column: str
-    change: Literal["none", "difference", "percent"] = "none"
-
-    @property
-    def kind(self) -> Kind:
-        """``value`` or ``change``."""
-        return "value" if self.change == "none" else "change"
-
-
-class Death(_Common):
-    """Time to death from any cause."""
-
-    kind: ClassVar[Kind] = "time_to_event"
-    rule: Literal["death"] = "death"
-
-
-class TreatmentDeath(_Common):
-    """Whether the patient died for one of ``reasons`` (column ``reason`` of the disposition table)."""
-
-    kind: ClassVar[Kind] = "status"
-    rule: Literal["treatment_death"] = "treatment_death"
-    reasons: tuple[str, ...]
-
-
-Definition = (
-    ConfirmedChange | FirstActivity | FirstRelapse | RelapseCount | LesionCount | VisitValue | Death | TreatmentDeath
-)
 _ADAPTER: TypeAdapter[Definition] = TypeAdapter(Annotated[Definition, Field(discriminator="rule")])
 
 
@@ -229,7 +54,11 @@ def define(fields: Mapping[str, Any]) -> Definition:
 def definitions() -> dict[str, Definition]:
     """Every endpoint definition by id."""
     text = files("stemtrial.endpoint").joinpath("definitions.yaml").read_text(encoding="utf-8")
-    return {name: define({"id": name, **fields}) for name, fields in yaml.safe_load(text).items()}
+    return {
+        name: define({"id": name, **fields})
+        for name, fields in yaml.safe_load(text).items()
+        if not name.startswith("_")  # shared blocks
+    }
 
 
 def find(definition: str | Definition, **changes: Any) -> Definition:
@@ -247,3 +76,79 @@ def find(definition: str | Definition, **changes: Any) -> Definition:
             raise InputError(f"endpoint '{definition}' is not known{did_you_mean(definition, known)}")
         definition = known[definition]
     return define({**definition.model_dump(), **changes}) if changes else definition
+
+
+def worsening_of(d: FirstActivity) -> ConfirmedChange | None:
+    """Return the worsening that a first-activity definition names.
+
+    Raises
+    ------
+    InputError
+        If it names something else.
+
+    """
+    if d.worsening is None:
+        return None
+    found = find(d.worsening)
+    if not isinstance(found, ConfirmedChange):
+        raise InputError(f"endpoint '{d.id}': worsening '{d.worsening}' must be a confirmed_change definition")
+    return found
+
+
+def needs(definition: str | Definition) -> dict[str, set[str]]:
+    """Return the tables that an endpoint reads and, of each, the columns that an instrument fills.
+
+    Parameters
+    ----------
+    definition : str or Definition
+        Id, or a definition.
+
+    Returns
+    -------
+    dict of str to set of str
+        Measured columns by table; an empty set: only the rows and bookkeeping columns (day, visit, event ...) matter.
+        ``patients`` names the baseline measurements. A column that a rule uses only if it is there is not listed.
+
+    Raises
+    ------
+    InputError
+        If the id is unknown.
+
+    """
+    d = find(definition)
+    out: dict[str, set[str]] = {"patients": set(), "disposition": set()}
+    match d:
+        case ConfirmedChange():
+            out["visits"] = {*d.measures} | ({"edss"} if d.edss_at_least is not None else set())
+            out["patients"] = {*d.measures} | ({"edss"} if d.baseline_at_least > 0 else set())
+            if d.reads_relapses:
+                out["relapses"] = set()
+        case FirstActivity():
+            worsening = worsening_of(d)
+            out |= {"visits": set(), "mri": set()}
+            if worsening is not None:
+                out |= needs(worsening)
+            if d.relapses:
+                out["relapses"] = set()
+            shown = {"gd_lesions": d.gd_lesions, "new_t2_lesions": d.new_t2_lesions}
+            out["mri"] = {c for c, counts in shown.items() if counts}
+            if d.brain_volume_loss_pct_per_year is not None:
+                out["mri"].add("brain_volume_change_pct")
+        case FirstRelapse() | RelapseCount():
+            out["relapses"] = set()
+        case LesionCount():
+            out["mri"] = {"new_t2_lesions"}
+        case LesionFree():
+            out["mri"] = {d.column}
+        case VisitValue():
+            out[d.table] = {d.column}
+            if d.change != "none" and d.reference_days is None:
+                out["patients"] = {d.column}
+        case Death() | TreatmentDeath():
+            pass
+        case _:
+            assert_never(d)
+    return out
+
+
+__all__ = ["PYRAMIDAL", "define", "definitions", "find", "needs", "worsening_of"]

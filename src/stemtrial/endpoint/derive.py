@@ -10,23 +10,24 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stemtrial.endpoint import kernels
-from stemtrial.endpoint.definition import (
+from stemtrial.endpoint.change import first_change, months
+from stemtrial.endpoint.definition import find, worsening_of
+from stemtrial.endpoint.ragged import DAYS_PER_YEAR, FOREVER, Bools, Floats, Ints, Rows, Trial, Whole
+from stemtrial.endpoint.rules import (
     ConfirmedChange,
     Death,
     Definition,
     FirstActivity,
     FirstRelapse,
     LesionCount,
+    LesionFree,
     RelapseCount,
     TreatmentDeath,
     VisitValue,
-    find,
 )
-from stemtrial.endpoint.ragged import DAYS_PER_YEAR, FOREVER, Bools, Floats, Ints, Rows, Trial
 from stemtrial.errors import InputError
 from stemtrial.tables import Table
 
-_MONTH = DAYS_PER_YEAR / 12
 _FAR = 1e9  # a day after every visit, small enough to subtract exactly
 
 
@@ -35,8 +36,8 @@ class _Result:
     """Key columns, aligned row by row with the patients table."""
 
     definition: Definition
-    replicate: Ints
-    patient: Ints
+    replicate: Whole
+    patient: Whole
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def derive(
     key = (d, trial.replicate, trial.patient)
     match d:
         case ConfirmedChange():
-            return Events(*key, *_until(*_confirmed_change(d, trial), at_years))
+            return Events(*key, *_until(*first_change(d, trial), at_years))
         case FirstActivity():
             return Events(*key, *_until(*_first_activity(d, trial), at_years))
         case FirstRelapse():
@@ -120,6 +121,8 @@ def derive(
             return Counts(*key, count, end / DAYS_PER_YEAR)
         case LesionCount():
             return Counts(*key, *_lesions(d, trial, at_years))
+        case LesionFree():
+            return Values(*key, _lesion_free(d, trial, at_years))
         case VisitValue():
             return Values(*key, _visit_value(d, trial, at_years))
         case TreatmentDeath():
@@ -155,69 +158,40 @@ def _first_day(rows: Rows) -> Ints:
     return out
 
 
-def _months(trial: Trial, table: str, event_time: str) -> Floats:
-    """Whole months of each scheduled visit, by replicate; no columns where the actual day counts."""
-    if event_time == "actual":
-        return np.empty((trial.n_groups, 0))
-    return np.round(trial.schedule_days(table) / _MONTH)
-
-
-def _confirmed_change(d: ConfirmedChange, trial: Trial) -> tuple[Floats, Bools]:
-    visits = trial.rows("visits")
-    excludes = d.exclude_days_after_relapse is not None
-    relapses = trial.rows("relapses") if excludes else Rows(np.zeros(trial.n + 1, np.int64), np.empty(0, np.int64))
-    time, event = np.empty(trial.n), np.empty(trial.n, np.bool_)
-    kernels.confirmed_change(
-        trial.floats("patients", "edss"),
-        visits.offsets,
-        visits.day,
-        trial.integers("visits", "visit"),
-        trial.floats("visits", "edss"),
-        relapses.offsets,
-        relapses.day,
-        trial.end(d.censor_at),
-        trial.first_disposition(("died",)) if d.death == "event" else np.full(trial.n, FOREVER),
-        trial.group,
-        np.array([t.up_to for t in d.thresholds]),
-        np.array([t.by for t in d.thresholds]),
-        1.0 if d.direction == "worse" else -1.0,
-        d.confirmation_days - d.tolerance_days,
-        d.onset_from_days,
-        d.baseline_at_least,
-        d.scheduled_only,
-        d.exclude_days_after_relapse if d.exclude_days_after_relapse is not None else -1,
-        d.unconfirmed_at_end == "event",
-        d.death == "event",
-        _months(trial, "visits", d.event_time),
-        time,
-        event,
-    )
-    return time, event
-
-
 def _first_activity(d: FirstActivity, trial: Trial) -> tuple[Floats, Bools]:
     end = trial.end(d.censor_at)
     last_day, last_time = np.zeros(trial.n, np.int64), np.zeros(trial.n)
-    scan_months = _months(trial, "mri", d.event_time)
-    for table, months in (("visits", _months(trial, "visits", d.event_time)), ("mri", scan_months)):
+    scan_months = months(trial, "mri", d.event_time)
+    for table, clock in (("visits", months(trial, "visits", d.event_time)), ("mri", scan_months)):
         rows, number = trial.rows(table), trial.integers(table, "visit")
-        kernels.last_assessment(rows.offsets, rows.day, number, end, trial.group, months, last_day, last_time)
+        kernels.last_assessment(rows.offsets, rows.day, number, end, trial.group, clock, last_day, last_time)
     first = np.full(trial.n, np.inf)
     scans, number = trial.rows("mri"), trial.integers("mri", "visit")
     for column, counts in (("gd_lesions", d.gd_lesions), ("new_t2_lesions", d.new_t2_lesions)):
         if counts:
-            lesions = trial.integers("mri", column)
+            lesions = _lesion_counts(trial, column)
             kernels.first_active_scan(
                 scans.offsets, scans.day, number, lesions, d.mri_from_days, end, trial.group, scan_months, first
             )
+    if d.brain_volume_loss_pct_per_year is not None:
+        kernels.first_shrunk_scan(
+            scans.offsets,
+            scans.day,
+            number,
+            trial.floats("mri", "brain_volume_change_pct"),
+            max(d.mri_from_days, d.brain_volume_from_days),
+            d.brain_volume_loss_pct_per_year,
+            end,
+            trial.group,
+            scan_months,
+            first,
+        )
     if d.relapses:
         day = _first_day(trial.rows("relapses"))
         first = np.where(day <= last_day, np.minimum(first, day / DAYS_PER_YEAR), first)
-    if d.worsening is not None:
-        worsening = find(d.worsening)
-        if not isinstance(worsening, ConfirmedChange):
-            raise InputError(f"endpoint '{d.id}': worsening '{d.worsening}' must be a confirmed_change definition")
-        time, event = _confirmed_change(worsening, trial)
+    worsening = worsening_of(d)
+    if worsening is not None:
+        time, event = first_change(worsening, trial)
         first = np.where(event, np.minimum(first, time), first)
     event = np.isfinite(first)
     return np.where(event, first, last_time), event
@@ -243,30 +217,55 @@ def _window(trial: Trial, table: str, at_years: float | None) -> tuple[Floats, F
     return low, high, target
 
 
-def _visit_value(d: VisitValue, trial: Trial, at_years: float | None) -> Floats:
-    rows, values = trial.rows(d.table), trial.floats(d.table, d.column)
-    row = np.empty(trial.n, np.int64)
-    low, high, target = _window(trial, d.table, at_years)
-    number = trial.integers(d.table, "visit")
-    kernels.nearest_visit(rows.offsets, rows.day, number, trial.end(d.censor_at), trial.group, low, high, target, row)
+def _at(trial: Trial, table: str, values: Floats, end: Ints, at_years: float | None) -> tuple[Floats, Ints]:
+    """Return the value at the visit nearest to the horizon (NaN: none) and its row (-1: none)."""
+    rows, row = trial.rows(table), np.empty(trial.n, np.int64)
+    low, high, target = _window(trial, table, at_years)
+    number = trial.integers(table, "visit")
+    kernels.nearest_visit(rows.offsets, rows.day, number, values, end, trial.group, low, high, target, row)
     out = np.full(trial.n, np.nan)
-    seen = row >= 0
-    out[seen] = values[row[seen]]
+    out[row >= 0] = values[row[row >= 0]]
+    return out, row
+
+
+def _visit_value(d: VisitValue, trial: Trial, at_years: float | None) -> Floats:
+    values, end = trial.floats(d.table, d.column), trial.end(d.censor_at)
+    out, row = _at(trial, d.table, values, end, at_years)
     if d.change == "none":
         return out
-    baseline = trial.floats("patients", d.column)
+    if d.reference_days is None:
+        reference = trial.floats("patients", d.column)
+    else:
+        reference, earlier = _at(trial, d.table, values, end, d.reference_days / DAYS_PER_YEAR)
+        reference = np.where(earlier <= row, reference, np.nan)
     if d.change == "difference":
-        return out - baseline
-    positive = baseline > 0  # a percentage of nothing is not defined
-    return np.where(positive, 100.0 * (out / np.where(positive, baseline, 1.0) - 1.0), np.nan)
+        return out - reference
+    if d.change == "chained_percent":
+        out, reference = 100.0 + out, 100.0 + reference
+    positive = reference > 0  # a percentage of nothing is not defined
+    return np.where(positive, 100.0 * (out / np.where(positive, reference, 1.0) - 1.0), np.nan)
+
+
+def _lesion_counts(trial: Trial, column: str) -> Whole:
+    lesions = trial.integers("mri", column)
+    if (lesions < 0).any():
+        bad = int(np.flatnonzero(lesions < 0)[0])
+        raise InputError(f"{column} must be >= 0, not {lesions[bad]} (row {bad} of table 'mri')")
+    return lesions
+
+
+def _lesion_free(d: LesionFree, trial: Trial, at_years: float | None) -> Floats:
+    lesions, end = _lesion_counts(trial, d.column), trial.end(d.censor_at)
+    shown, row = _at(trial, "mri", lesions.astype(np.float64), end, at_years)
+    if d.scans == "to_horizon":
+        before = np.append(0, np.cumsum(lesions * (trial.rows("mri").day > 0), dtype=np.int64))
+        shown = (before[row + 1] - before[trial.rows("mri").offsets[:-1]]).astype(np.float64)
+    return np.where(row >= 0, (shown == 0).astype(np.float64), np.nan)
 
 
 def _lesions(d: LesionCount, trial: Trial, at_years: float | None) -> tuple[Ints, Floats]:
     rows = trial.rows("mri")
-    lesions = trial.integers("mri", "new_t2_lesions")
-    if (lesions < 0).any():
-        bad = int(np.flatnonzero(lesions < 0)[0])
-        raise InputError(f"new_t2_lesions must be >= 0, not {lesions[bad]} (row {bad} of table 'mri')")
+    lesions = _lesion_counts(trial, "new_t2_lesions")
     _, high, target = _window(trial, "mri", at_years)
     count, last = np.empty(trial.n, np.int64), np.empty(trial.n, np.int64)
     until = np.maximum(high, target)  # scans that are late by less than the window still belong to the horizon

@@ -14,6 +14,7 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from stemtrial.errors import InputError, did_you_mean
+from stemtrial.observe.instruments import instruments
 from stemtrial.tables import Table
 
 DAYS_PER_YEAR = 365.25
@@ -22,6 +23,7 @@ _DISPOSITIONS = ("completed", "dropped_out", "died", "crossed_over")
 _SORTED, _UNSORTED, _STRANGER, _NEGATIVE = 0, 1, 2, 3
 
 Ints = NDArray[np.int64]
+Whole = NDArray[np.int32]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
@@ -30,7 +32,16 @@ class Rows(NamedTuple):
     """Rows of one table: those of patient i are ``offsets[i]:offsets[i + 1]``; ``day`` is their day."""
 
     offsets: Ints
-    day: Ints
+    day: Whole
+
+
+NO_ROWS = np.empty(0, np.int32)
+
+
+def _points(text: NDArray[np.str_]) -> NDArray[np.uint32]:
+    """Code points of fixed-width text, a row each."""
+    width = max(1, text.dtype.itemsize // 4)
+    return text.astype(f"<U{width}", copy=False).view(np.uint32).reshape(len(text), width)
 
 
 @njit(error_model="numpy", nogil=True, cache=True)
@@ -62,7 +73,15 @@ def _align(p_rep: Any, p_pat: Any, rep: Any, pat: Any, day: Any, offsets: Any) -
 def _first_no_edss(x: Any) -> int:
     for i in range(x.shape[0]):
         v = x[i]
-        if not (v == 0.0 or (1.0 <= v <= 10.0 and 2.0 * v == np.floor(2.0 * v))):
+        if not (v == 0.0 or (1.0 <= v <= 10.0 and 2.0 * v == np.floor(2.0 * v)) or v != v):
+            return i
+    return -1
+
+
+@njit(error_model="numpy", nogil=True, cache=True)
+def _first_outside(x: Any, low: float, high: float) -> int:
+    for i in range(x.shape[0]):
+        if not (low <= x[i] <= high or x[i] != x[i]) or np.isinf(x[i]):
             return i
     return -1
 
@@ -76,10 +95,33 @@ def _first_repeat(rep: Any, pat: Any) -> int:
 
 
 @njit(error_model="numpy", nogil=True, cache=True)
-def _earliest(offsets: Any, day: Any, counts: Any, out: Any) -> None:
+def _code(text: Any, names: Any, code: Any) -> int:
+    """Number of each row's text among ``names`` (both as rows of code points); return the first row without one."""
+    for i in range(text.shape[0]):
+        code[i] = -1
+        for k in range(names.shape[0]):
+            same = True
+            for c in range(max(text.shape[1], names.shape[1])):
+                a = text[i, c] if c < text.shape[1] else 0
+                b = names[k, c] if c < names.shape[1] else 0
+                if a != b:
+                    same = False
+                    break
+                if a == 0:  # the end of both
+                    break
+            if same:
+                code[i] = k
+                break
+        if code[i] < 0:
+            return i
+    return -1
+
+
+@njit(error_model="numpy", nogil=True, cache=True)
+def _earliest(offsets: Any, day: Any, code: Any, wanted: Any, out: Any) -> None:
     for i in range(out.shape[0]):
         for j in range(offsets[i], offsets[i + 1]):
-            if counts[j] and day[j] < out[i]:
+            if wanted[code[j]] and day[j] < out[i]:
                 out[i] = day[j]
 
 
@@ -122,6 +164,7 @@ class Trial:
         if self._planned is not None and not (np.diff(self._planned) > 0).all():
             raise InputError(f"planned_days must ascend, not {self._planned.tolist()}")
         self._rows: dict[str, Rows] = {}
+        self._dispositions: Ints | None = None
         self.replicate = self.integers("patients", "replicate")
         self.patient = self.integers("patients", "patient")
         bad = _first_repeat(self.replicate, self.patient)
@@ -152,19 +195,28 @@ class Trial:
             raise InputError(f"table '{table}' has no column '{name}'{did_you_mean(name, columns)}")
         return columns[name]
 
-    def integers(self, table: str, name: str) -> Ints:
-        """Return a column of whole numbers."""
+    def has(self, table: str, name: str) -> bool:
+        """Whether a table has a column."""
+        return name in self._tables.get(table, {})
+
+    def integers(self, table: str, name: str) -> Whole:
+        """Return a column of whole numbers, as 32 bits (what the schemas ask for, so that most need no copy)."""
         given = self.column(table, name)
-        if given.dtype.kind in "iu":
-            return np.ascontiguousarray(given, dtype=np.int64)
-        if given.dtype.kind != "f" or not (np.floor(given) == given).all():
+        if given.dtype.kind not in "iu" and (given.dtype.kind != "f" or not (np.floor(given) == given).all()):
             raise InputError(
                 f"column '{name}' of table '{table}' must hold whole numbers, not {given.dtype} with NaN or fractions"
             )
-        return np.ascontiguousarray(given, dtype=np.int64)
+        if given.dtype.itemsize > 4 or given.dtype.kind == "f":
+            limit = np.iinfo(np.int32)
+            wrong = (given < limit.min) | (given > limit.max)
+            if wrong.any():
+                raise InputError(
+                    f"column '{name}' of table '{table}' must lie within 32 bits, not {given[wrong][0]}; check the unit"
+                )
+        return np.ascontiguousarray(given, dtype=np.int32)
 
     def floats(self, table: str, name: str) -> Floats:
-        """Return a numeric column without NaN; EDSS must lie on its scale."""
+        """Return a measured column: on the scale of its instrument, NaN where it was not measured."""
         given = self.column(table, name)
         if given.dtype.kind not in "iufb":
             raise InputError(f"column '{name}' of table '{table}' must be numeric, not {given.dtype}")
@@ -174,12 +226,16 @@ class Trial:
             if bad >= 0:
                 raise InputError(
                     f"EDSS must be 0 or 1.0 to 10.0 in half steps, not {x[bad]} (row {bad} of table '{table}'); "
-                    "leave a missed visit out"
+                    "leave a missed visit out, or give NaN"
                 )
-        elif not np.isfinite(x).all():
-            bad = int(np.flatnonzero(~np.isfinite(x))[0])
+            return x
+        known = instruments().get(name)
+        low, high = (known.low, known.high) if known else (-np.inf, np.inf)
+        bad = _first_outside(x, low, high)
+        if bad >= 0:
             raise InputError(
-                f"column '{name}' of table '{table}' must be finite, not {x[bad]} (row {bad}); leave a missed visit out"
+                f"column '{name}' of table '{table}' must be finite and within {low:g} to {high:g}, not {x[bad]} "
+                f"(row {bad}); leave a missed visit out, or give NaN"
             )
         return x
 
@@ -203,22 +259,29 @@ class Trial:
 
     def first_disposition(self, events: tuple[str, ...], reasons: tuple[str, ...] | None = None) -> Ints:
         """Return the day of the first disposition among ``events`` (for one of ``reasons``), else ``FOREVER``."""
-        rows = self.rows("disposition")
-        event = self.column("disposition", "event")
-        is_event = {name: event == name for name in _DISPOSITIONS}
-        known = np.logical_or.reduce(list(is_event.values()))
-        if not np.all(known):
-            name = str(event[~known][0])
-            raise InputError(f"disposition '{name}' is not known{did_you_mean(name, _DISPOSITIONS)}")
-        counts = np.zeros(len(event), np.bool_)
-        for name in events:
-            counts |= is_event[name]
+        rows, code = self.rows("disposition"), self._disposition_code()
+        wanted = np.isin(_DISPOSITIONS, events)
         if reasons is not None:
             reason = self.column("disposition", "reason")
-            counts &= np.logical_or.reduce([reason == r for r in reasons])
+            code = np.where(np.logical_or.reduce([reason == r for r in reasons]), code, len(_DISPOSITIONS))
+            wanted = np.append(wanted, False)
         out = np.full(self.n, FOREVER)
-        _earliest(rows.offsets, rows.day, counts, out)
+        _earliest(rows.offsets, rows.day, code, wanted, out)
         return out
+
+    def _disposition_code(self) -> Ints:
+        """Return the number of each row's event in ``_DISPOSITIONS``."""
+        if self._dispositions is None:
+            event = self.column("disposition", "event")
+            text = np.ascontiguousarray(event, dtype=np.str_ if event.dtype.kind != "U" else event.dtype)
+            names = np.array(_DISPOSITIONS)
+            code = np.empty(len(text), np.int64)
+            bad = _code(_points(text), _points(names), code)
+            if bad >= 0:
+                name = str(event[bad])
+                raise InputError(f"disposition '{name}' is not known{did_you_mean(name, _DISPOSITIONS)}")
+            self._dispositions = code
+        return self._dispositions
 
     def end(self, censor_at: tuple[str, ...]) -> Ints:
         """Return the last day of follow-up of each patient: first disposition among ``censor_at``, or closure."""
@@ -228,7 +291,7 @@ class Trial:
             raise InputError(
                 f"closure_day must be >= 0 (days since randomisation), not {closure[bad]} (row {bad} of 'patients')"
             )
-        return np.minimum(self.first_disposition(censor_at), closure)
+        return np.minimum(self.first_disposition(censor_at), closure.astype(np.int64))
 
     def schedule_days(self, table: str) -> Floats:
         """Return the day of each scheduled visit, shape (replicates, visit numbers); NaN where none took place.

@@ -7,6 +7,11 @@ from stemtrial.endpoint import Counts, Events, Values, definitions, derive, find
 from stemtrial.errors import InputError
 from stemtrial.tables import concat, make
 
+INSTRUMENTS = {
+    "t25fw_s": 6.0, "nine_hole_peg_s": 22.0, "sdmt": 50.0, "vep_p100_ms": 110.0, "mfis": 30.0, "eq5d": 0.7,
+    "sf36_pcs": 45.0, "msis29_physical": 30.0, "nfl_pg_ml": 12.0, "gfap_pg_ml": 100.0,
+}  # fmt: skip
+
 
 def patients(edss, replicate=None, closure=1826, t2=None):
     n = len(edss)
@@ -16,13 +21,17 @@ def patients(edss, replicate=None, closure=1826, t2=None):
         recruit=zero, entry_day=zero, closure_day=np.full(n, closure), age_years=zero, female=zero,
         disease_duration_years=zero, relapses_last_12_months=zero, edss=np.array(edss, float), gd_lesions=zero,
         t2_volume_ml=np.full(n, 10.0) if t2 is None else np.array(t2, float),
+        **{c: np.full(n, x) for c, x in INSTRUMENTS.items()},
     )  # fmt: skip
 
 
 def visits(*rows):
     """Rows of (patient, day, visit, edss)."""
     p, d, v, e = np.array(rows, float).reshape(-1, 4).T
-    return make("visits", replicate=np.zeros(len(p)), patient=p, day=d, visit=v, edss=e)
+    return make(
+        "visits", replicate=np.zeros(len(p)), patient=p, day=d, visit=v, edss=e,
+        **{c: np.full(len(p), x) for c, x in INSTRUMENTS.items()},
+    )  # fmt: skip
 
 
 def scans(*rows):
@@ -268,7 +277,7 @@ def broken(table, column, row, value):
         ),
         (broken("visits", "edss", 1, 3.2), r"not 3\.2"),
         (broken("visits", "edss", 1, 0.5), r"not 0\.5"),
-        (broken("visits", "edss", 1, np.nan), r"not nan"),
+        (broken("visits", "edss", 1, np.inf), r"not inf"),
         (broken("patients", "edss", 0, -1.0), r"not -1\.0 \(row 0 of table 'patients'\)"),
         (broken("visits", "day", 1, 50), r"sorted by replicate, patient, day; row 1 .*day 50\) comes too late"),
         (broken("visits", "day", 0, -1), r"day must be >= 0"),
@@ -297,8 +306,8 @@ def test_refusals_of_other_rules():
         derive("edss", trial([3.0]), 0)
     with pytest.raises(InputError, match="new_t2_lesions must be >= 0"):
         derive("new_t2_lesions", trial([3.0], m=[(0, 100, 1, 0, -1, 9, 0)]))
-    with pytest.raises(InputError, match=r"t2_volume_ml.*must be finite, not nan"):
-        derive("t2_volume_change_pct", trial([3.0], m=[(0, 100, 1, 0, 0, np.nan, 0)]))
+    with pytest.raises(InputError, match=r"t2_volume_ml.*must be finite and within 0 to inf, not -1"):
+        derive("t2_volume_change_pct", trial([3.0], m=[(0, 100, 1, 0, 0, -1, 0)]))
     with pytest.raises(InputError, match="must be a confirmed_change definition"):
         derive(find("neda3", worsening="edss"), trial([3.0]))
 
