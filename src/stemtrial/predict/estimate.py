@@ -42,13 +42,31 @@ STATISTICS = {
     "mean_ratio": "rate_ratio",
     "median": "median",
     "slope": "slope_per_year",
+    "per_scan": "mean",
+    "per_scan_ratio": "rate_ratio",
     "geometric_mean": "geometric_mean",
     "geometric_mean_ratio": "rate_ratio",
 }
 """Estimator -> the statistic that it gives, named as in the evidence."""
 
+SECOND = frozenset(
+    {
+        "complement",
+        "kaplan_meier_complement",
+        "rate",
+        "rate_difference",
+        "risk_difference",
+        "mean_ratio",
+        "geometric_mean_ratio",
+        "per_scan",
+        "per_scan_ratio",
+    }
+)
+"""Estimators of a statistic that another estimator gives too: their rows are named after themselves."""
+
 _UNITS = {
-    **dict.fromkeys(("cox", "logrank", "risk_ratio", "odds_ratio", "mean_ratio", "geometric_mean_ratio"), "1"),
+    **dict.fromkeys(("cox", "logrank", "risk_ratio", "odds_ratio"), "1"),
+    **dict.fromkeys(("mean_ratio", "geometric_mean_ratio", "per_scan_ratio"), "1"),
     **dict.fromkeys(
         ("kaplan_meier", "kaplan_meier_complement", "proportion", "complement", "risk_difference"), "fraction"
     ),
@@ -77,7 +95,8 @@ class Row:
     def key(self) -> str:
         """A name for columns and files."""
         arm = self.arm if isinstance(self.arm, str) else " - ".join(self.arm)
-        return "|".join([self.endpoint, self.statistic, arm, "" if self.time_years is None else f"{self.time_years:g}"])
+        told = self.estimator if self.estimator in SECOND else self.statistic
+        return "|".join([self.endpoint, told, arm, "" if self.time_years is None else f"{self.time_years:g}"])
 
 
 def rows_of(protocol: Protocol, study: Study | None) -> list[Row]:
@@ -109,6 +128,8 @@ def _unit(definition: Definition, estimator: str) -> str:
         return _UNITS[estimator]
     if estimator == "slope":
         return f"{definition.unit}/y"
+    if estimator == "per_scan":
+        return f"{definition.unit}/scan"
     return "relapses" if definition.kind == "rate" else definition.unit
 
 
@@ -141,7 +162,7 @@ def _years_apart(row: Row, o: Outcome) -> float:
         return 0.0
     if o.time_years is None:
         return 1.0 / (1e6 + row.time_years)  # the last of several times
-    start = getattr(find(row.endpoint), "baseline_days", 0) / 365.25
+    start = (getattr(find(row.endpoint), "reference_days", None) or 0) / 365.25
     return min(abs(o.time_years - row.time_years), abs(o.time_years - (row.time_years - start)))
 
 
@@ -212,6 +233,8 @@ def _one(row: Row, a: Analysed) -> Floats:
     else:
         treated, include = None, a.of(row.arm)
     definition = find(row.endpoint)
+    if row.estimator in ("per_scan", "per_scan_ratio"):
+        return _per_scan(row, a, treated, include)
     whole = row.estimator in ("cox", "logrank", "median_time", "kaplan_meier", "kaplan_meier_complement")
     match a.derive(row.endpoint, None if whole else row.time_years):
         case Events() as data:
@@ -266,7 +289,7 @@ def _location(row: Row, y: Floats, treated: Any, seen: Bools) -> Floats:
             return analysis.geometric_mean_ratio(y, treated, seen).value
         case "slope":
             assert row.time_years is not None  # the protocol's check asks for times
-            start = getattr(find(row.endpoint), "baseline_days", 0) / 365.25
+            start = (getattr(find(row.endpoint), "reference_days", None) or 0) / 365.25
             return analysis.mean(y, seen).value / (row.time_years - start)
     raise InputError(f"estimator '{row.estimator}' does not fit endpoint '{row.endpoint}', a number a patient")
 
@@ -278,6 +301,23 @@ def _rate(row: Row, count: Any, years: Floats, treated: Any, seen: Bools) -> Flo
     if treated is not None:
         return analysis.negative_binomial(count, years, treated, seen).ratio.value
     return analysis.annualised_rate(count, years, seen).rate.value
+
+
+def _per_scan(row: Row, a: Analysed, treated: Any, include: Bools) -> Floats:
+    """Lesions a scan: all lesions over all scheduled scans after baseline, to the horizon if there is one."""
+    scans = a.tables["mri"]
+    planned = np.asarray(planned_days(a.protocol), float)
+    limit = np.inf if row.time_years is None else (row.time_years + NEAR_YEARS) * 365.25
+    counted = (scans["visit"] > 0) & (planned[np.maximum(scans["visit"], 0)] <= limit)
+    place = row_of(scans, a.replicates, a.arm.shape[1])[counted]
+    column = getattr(find(row.endpoint), "column", "new_t2_lesions")
+    lesions = a.square(np.bincount(place, scans[column][counted].astype(float), a.arm.size))
+    number = a.square(np.bincount(place, minlength=a.arm.size).astype(float))
+    seen = include & (number > 0)
+    if treated is not None:
+        return analysis.negative_binomial(lesions, np.where(seen, number, 1.0), treated, seen).ratio.value
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(seen, lesions, 0).sum(1) / np.where(seen, number, 0).sum(1), float)
 
 
 def _of_events(row: Row, time: Floats, event: Bools, treated: Any, include: Bools) -> Floats:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stemtrial.cohort.recruit import EXAMINED, HISTORY
-from stemtrial.endpoint import definitions, find
+from stemtrial.endpoint import Definition, definitions, find
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.evidence import study
 from stemtrial.predict.estimate import rows_of
@@ -18,17 +18,30 @@ Loc = tuple[str | int, ...]
 
 _SHARES = ("complement", "odds_ratio", "proportion", "risk_difference", "risk_ratio")
 _MEANS = ("mean", "mean_difference", "mean_ratio", "median")
+_ABOVE_ZERO = ("pg/ml", "s", "ms")
+"""Units of measurements that are never 0, so that they have logarithms."""
 _RATES = ("negative_binomial", "rate", "rate_difference")
 
 ESTIMATORS = {
     "time_to_event": ("cox", "kaplan_meier", "kaplan_meier_complement", "logrank", "median_time", *_SHARES),
     "status": _SHARES,
-    "value": (*_MEANS, "geometric_mean", "geometric_mean_ratio"),
+    "value": _MEANS,
     "change": (*_MEANS, "slope"),
     "count": (*_MEANS, *_RATES),
     "rate": (*_MEANS, *_RATES),
 }
 """Estimators that fit each kind of endpoint; another would give a number under a wrong name."""
+
+
+def estimators_of(definition: Definition) -> tuple[str, ...]:
+    """Return the estimators that fit an endpoint."""
+    kind, column = definition.kind, getattr(definition, "column", "")
+    if definition.rule == "lesion_count" or (kind == "value" and column in ("gd_lesions", "new_t2_lesions")):
+        return (*ESTIMATORS[kind], "per_scan", "per_scan_ratio")
+    if kind == "value" and definition.unit in _ABOVE_ZERO:
+        return (*ESTIMATORS[kind], "geometric_mean", "geometric_mean_ratio")
+    # what is measured as a change since the baseline scan is a change
+    return ESTIMATORS["change" if column.endswith("_change_pct") else kind]
 
 
 def obstacles(protocol: Protocol) -> Iterator[tuple[Loc, str]]:
@@ -73,7 +86,7 @@ def _endpoints(protocol: Protocol) -> Iterator[tuple[Loc, str]]:
     outcomes = {o.outcome_id: o for o in reproduced.outcomes} if reproduced else {}
     unknown = False
     for below, use in protocol.endpoints.located():
-        fits = ESTIMATORS[find(use.id).kind]
+        fits = estimators_of(find(use.id))
         if use.estimator not in fits:
             kind = find(use.id).kind.replace("_", " ")
             what = f"'{use.estimator}' does not fit '{use.id}', which is a {kind}; use {' or '.join(fits)}"

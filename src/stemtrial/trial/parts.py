@@ -56,6 +56,7 @@ OutcomeId = Annotated[str, StringConstraints(pattern=_OUTCOME)]
 #   rate, negative_binomial rate_per_year (the latter rate_ratio too) | rate_difference difference   (rates, counts)
 #   mean | mean_difference difference | mean_ratio rate_ratio | median   (values, changes, counts, rates)
 #   slope slope_per_year, the mean change a year   (changes)
+#   per_scan mean | per_scan_ratio rate_ratio: all lesions over all scans after baseline   (gd_lesions, new_t2_lesions)
 #   geometric_mean | geometric_mean_ratio rate_ratio   (positive values)
 # Shares of relapse_free and of the NEDA endpoints are told as *free of* the event by kaplan_meier and proportion, so
 # that patients_with_relapse is relapse_free with complement. Worsening is told as *with* it. A status (gd_free) is told
@@ -74,6 +75,8 @@ Estimator = Literal[
     "slope",
     "geometric_mean",
     "geometric_mean_ratio",
+    "per_scan",
+    "per_scan_ratio",
     "proportion",
     "complement",
     "risk_difference",
@@ -88,6 +91,7 @@ CONTRASTS = {
     "mean_difference",
     "mean_ratio",
     "geometric_mean_ratio",
+    "per_scan_ratio",
     "rate_difference",
     "risk_difference",
     "risk_ratio",

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
+from stemtrial.endpoint import definitions, derive
 from stemtrial.errors import InputError
-from stemtrial.evidence import study
+from stemtrial.evidence import Outcome, study
+from stemtrial.evidence.schema import Statistic
 from stemtrial.predict.curves import curves, km_times
-from stemtrial.predict.estimate import Analysed, estimate, rows_of
+from stemtrial.predict.estimate import STATISTICS, Analysed, estimate, rows_of
+from stemtrial.predict.obstacles import estimators_of
 from stemtrial.predict.run import _gather, _plan, care_of, scaled
 from stemtrial.trial.conduct import conduct
+from stemtrial.trial.entry import planned_days
+from stemtrial.trial.parts import _AT_TIMES, EndpointUse, Estimator
 from stemtrial.trial.protocol import load_protocol
 
 MIST = study("burt2019_mist")
@@ -139,6 +146,188 @@ def test_curves_are_shares_and_agree_with_the_estimates(mist, tables, values):
                 np.testing.assert_allclose(x[:, np.searchsorted(at, year)], estimated, err_msg=name)
         if name.startswith(("adverse|", "left|")):
             assert ((x >= 0) & (x <= 100)).all(), name
+
+
+# -- every estimator -------------------------------------------------------------------------------------------------
+def asked(protocol, uses, study=None):
+    """Rows of a protocol with these endpoints only."""
+    free = [
+        EndpointUse.model_construct(id=i, estimator=e, at_years=at, predicts=tuple(predicts))
+        for i, e, at, *predicts in uses
+    ]
+    endpoints = protocol.endpoints.model_copy(update={"primary": free[0], "secondary": tuple(free[1:])})
+    return rows_of(protocol.model_copy(update={"endpoints": endpoints}), study)
+
+
+def numbers_of(protocol, tables, *uses):
+    rows = asked(protocol, uses)
+    return {r.key: x for r, x in zip(rows, estimate(rows, Analysed(tables, protocol)), strict=True)}
+
+
+def test_every_estimator_has_a_statistic_and_fits_some_endpoint():
+    assert (
+        set(STATISTICS)
+        == set(get_args(Estimator))
+        == {e for d in definitions().values() for e in estimators_of(d)} | {"rate"}
+    )
+    assert set(STATISTICS.values()) - {"p_value"} <= set(get_args(Statistic))
+
+
+@pytest.mark.parametrize("estimator", STATISTICS)
+def test_estimators_that_fit_give_numbers(estimator, mist, tables):
+    """Each pair of endpoint and estimator that is let through is computed, under a key of its own."""
+    at = (1.0, 2.0) if estimator in _AT_TIMES else ()
+    known = {k: d for k, d in definitions().items() if computable(d, tables)}
+    uses = [(k, estimator, at) for k, d in known.items() if estimator in estimators_of(d)]
+    found = numbers_of(mist, tables, *uses)
+    assert {k.split("|")[0] for k in found} == {u[0] for u in uses}
+    if estimator.startswith("geometric"):  # MIST measures no marker
+        return
+    assert any(np.isfinite(x).any() for x in found.values())
+
+
+def computable(definition, tables):
+    """Whether the tables of MIST hold what an endpoint reads; other trials measure more."""
+    column, table = getattr(definition, "column", None), getattr(definition, "table", "visits")
+    if column is None:
+        return definition.id in {"relapse_rate", "relapse_free", "neda3", "new_t2_lesions", "overall_survival"} or (
+            definition.id.startswith(("confirmed_worsening.", "treatment_related"))
+        )
+    return column in tables[table] and definition.id in {"edss", "edss_change", "gd_lesions", "t2_volume_change_pct"}
+
+
+def test_shares_without_and_with_an_event_add_up(mist, tables):
+    """Relapse-free is told as free of a relapse, worsening as with it; the complement tells the other."""
+    for endpoint, free in (("relapse_free", True), ("confirmed_worsening.12_weeks", False)):
+        found = numbers_of(
+            mist,
+            tables,
+            *((endpoint, e, ()) for e in ("proportion", "complement")),
+            *((endpoint, e, (2.0,)) for e in ("kaplan_meier", "kaplan_meier_complement")),
+        )
+        share, km = found[f"{endpoint}|proportion|dmt|"], found[f"{endpoint}|km_probability|dmt|2"]
+        np.testing.assert_allclose(share + found[f"{endpoint}|complement|dmt|"], 1.0)
+        np.testing.assert_allclose(km + found[f"{endpoint}|kaplan_meier_complement|dmt|2"], 1.0)
+        data, a = derive(endpoint, tables, planned_days=planned_days(mist)), Analysed(tables, mist)
+        happened = np.array([e[m].mean() for e, m in zip(a.square(data.event), a.of("dmt"), strict=True)])
+        np.testing.assert_allclose(share, 1 - happened if free else happened)
+
+
+def test_contrasts_of_shares_are_of_what_is_told(mist, tables):
+    uses = [("relapse_free", e, ()) for e in ("proportion", "risk_difference", "risk_ratio", "odds_ratio")]
+    found = numbers_of(mist, tables, *uses)
+    p1, p0 = found["relapse_free|proportion|hsct|"], found["relapse_free|proportion|dmt|"]
+    np.testing.assert_allclose(found["relapse_free|risk_difference|hsct - dmt|"], p1 - p0)
+    np.testing.assert_allclose(found["relapse_free|risk_ratio|hsct - dmt|"], p1 / p0)
+    inner = (p1 < 1) & (p0 < 1)
+    odds = (p1[inner] / (1 - p1[inner])) / (p0[inner] / (1 - p0[inner]))
+    np.testing.assert_allclose(found["relapse_free|odds_ratio|hsct - dmt|"][inner], odds)
+
+
+def test_contrasts_of_means_and_rates(mist, tables):
+    found = numbers_of(
+        mist,
+        tables,
+        *(("gd_lesions", e, (1.0,)) for e in ("mean", "mean_ratio", "median")),
+        *(("relapse_rate", e, (2.0,)) for e in ("mean", "rate_difference")),
+        ("edss_change", "slope", (2.0,)),
+        ("edss_change", "mean", (2.0,)),
+        *(("gd_lesions", e, ()) for e in ("per_scan", "per_scan_ratio")),
+        ("new_t2_lesions", "per_scan", (2.0,)),
+    )
+    m1, m0 = found["gd_lesions|mean|hsct|1"], found["gd_lesions|mean|dmt|1"]
+    both = (m1 > 0) & (m0 > 0)
+    np.testing.assert_allclose(found["gd_lesions|mean_ratio|hsct - dmt|1"][both], (m1 / np.maximum(m0, 1e-9))[both])
+    np.testing.assert_allclose(found["edss_change|slope_per_year|dmt|2"], found["edss_change|mean_change|dmt|2"] / 2)
+    counted = found["relapse_rate|mean|dmt|2"]
+    a, r = Analysed(tables, mist), tables["relapses"]
+    n = np.zeros(a.arm.size)
+    np.add.at(n, r["replicate"][r["day"] <= 730] * a.arm.shape[1] + r["patient"][r["day"] <= 730], 1)
+    by_hand = np.array([x[m].mean() for x, m in zip(a.square(n), a.of("dmt"), strict=True)])
+    np.testing.assert_allclose(counted, by_hand, atol=0.2)  # censoring ends the count of a few
+    assert (found["relapse_rate|rate_difference|hsct - dmt|2"] < 0).all()
+
+
+def test_lesions_a_scan_are_all_lesions_over_all_scans(mist, tables):
+    found = numbers_of(mist, tables, ("gd_lesions", "per_scan", ()), ("new_t2_lesions", "per_scan", (2.0,)))
+    m, a = tables["mri"], Analysed(tables, mist)
+    for k in range(12):
+        mine = np.isin(m["patient"], np.flatnonzero(a.of("dmt")[k])) & (m["replicate"] == k) & (m["visit"] > 0)
+        assert found["gd_lesions|per_scan|dmt|"][k] == pytest.approx(m["gd_lesions"][mine].mean())
+        early = mine & (m["day"] < 365 * 2 + 90)
+        assert found["new_t2_lesions|per_scan|dmt|2"][k] == pytest.approx(m["new_t2_lesions"][early].mean())
+
+
+def test_geometric_means_of_a_marker(mist, tables):
+    """NfL as another trial would measure it: by hand, on logarithms."""
+    rng = np.random.default_rng(5)
+    visits = tables["visits"] | {"nfl_pg_ml": np.exp(rng.normal(2.5, 0.5, len(tables["visits"]["day"])))}
+    marked = tables | {"visits": visits}
+    found = numbers_of(mist, marked, *(("nfl", e, (1.0,)) for e in ("geometric_mean", "geometric_mean_ratio")))
+    a, at_year = Analysed(marked, mist), visits["visit"] == list(mist.visits.months).index(12)
+    for k in range(12):
+        logs = {
+            arm: np.log(visits["nfl_pg_ml"])[
+                at_year & (visits["replicate"] == k) & np.isin(visits["patient"], np.flatnonzero(a.of(arm)[k]))
+            ].mean()
+            for arm in ("hsct", "dmt")
+        }
+        assert found["nfl|geometric_mean|dmt|1"][k] == pytest.approx(np.exp(logs["dmt"]))
+        assert found["nfl|geometric_mean_ratio|hsct - dmt|1"][k] == pytest.approx(np.exp(logs["hsct"] - logs["dmt"]))
+
+
+# -- ties --------------------------------------------------------------------------------------------------------------
+def outcome(k, arm, endpoint, statistic, time_years=None, **more):
+    return Outcome(
+        outcome_id=f"s#{k}", role="test", arm=arm, endpoint=endpoint, statistic=statistic, time_years=time_years,
+        verification="primary", **more,
+    )  # fmt: skip
+
+
+class Published:
+    """A study, as far as ties read it."""
+
+    def __init__(self, *outcomes):
+        self.outcomes = outcomes
+
+
+@pytest.mark.parametrize(
+    ("use", "published", "statistic", "unit"),
+    [
+        (("t2_volume_change_pct", "median", (2.0,)), ("t2_volume_change_fraction", "median", 2.0),
+         "median", "fraction"),
+        (("t2_volume_change_pct", "mean", (2.0,)), ("t2_volume_change_pct", "mean", 2.0), "mean", "%"),
+        (("brain_volume_change_pct", "slope", (2.0,)), ("brain_volume_change_pct", "slope_per_year", None),
+         "slope_per_year", "%/y"),
+        (("relapse_free", "median_time", ()), ("time_to_relapse_weeks", "median", None), "median", "weeks"),
+        (("relapse_free", "complement", ()), ("patients_with_relapse", "proportion", 2.0), "proportion", "fraction"),
+        (("confirmed_worsening.12_weeks", "kaplan_meier", (1.84,)), ("disability_progression", "proportion", 1.85),
+         "proportion", "fraction"),
+    ],
+)  # fmt: skip
+def test_a_row_takes_over_how_the_publication_tells_it(use, published, statistic, unit, mist):
+    endpoint, told, at = published
+    rows = asked(mist, [(*use, "s#1")], Published(outcome(1, "dmt", endpoint, told, at, value=0.5)))
+    tied = [r for r in rows if r.outcome_id]
+    assert [(r.arm, r.statistic, r.unit) for r in tied] == [("dmt", statistic, unit)]
+
+
+def test_units_are_converted_with_their_names(mist, tables):
+    pub = Published(outcome(1, "dmt", "t2_volume_change_fraction", "median", 2.0, value=0.1))
+    percent = asked(mist, [("t2_volume_change_pct", "median", (2.0,))])
+    fraction = asked(mist, [("t2_volume_change_pct", "median", (2.0,), "s#1")], pub)
+    a = Analysed(tables, mist)
+    k = [r.outcome_id for r in fraction].index("s#1")
+    np.testing.assert_allclose(estimate(fraction, a)[k], estimate(percent, a)[k] / 100)
+
+
+def test_a_published_time_finds_the_nearest_estimate_and_no_far_one(mist):
+    pub = Published(outcome(1, "dmt", "edss", "mean", 1.85, value=3.0), outcome(2, "hsct", "edss", "mean", value=3.0))
+    rows = asked(mist, [("edss", "mean", (1.0, 1.84, 3.0), "s#1", "s#2")], pub)
+    assert {(r.outcome_id, r.time_years) for r in rows if r.outcome_id} == {("s#1", 1.84), ("s#2", 3.0)}, (
+        "an outcome without a time is that of the last"
+    )
+    assert not any(r.outcome_id == "s#1" for r in asked(mist, [("edss", "mean", (1.0, 2.0), "s#1")], pub))
 
 
 # -- size, care, chunks ----------------------------------------------------------------------------------------------

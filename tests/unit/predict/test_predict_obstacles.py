@@ -12,13 +12,13 @@ from stemtrial.evidence import Baseline, study
 from stemtrial.parameters import point_draw
 from stemtrial.predict import Settings, care_of, obstacles, predict
 from stemtrial.predict.curves import BASELINE
-from stemtrial.predict.estimate import rows_of
-from stemtrial.predict.obstacles import ESTIMATORS, EXAMINED
+from stemtrial.predict.estimate import STATISTICS, rows_of
+from stemtrial.predict.obstacles import ESTIMATORS, EXAMINED, estimators_of
 from stemtrial.predict.page import PUBLISHED_BASELINE, published_baseline
 from stemtrial.predict.summary import summarise
 from stemtrial.therapy import compose_ms
 from stemtrial.trial.entry import families_of
-from stemtrial.trial.parts import EndpointUse
+from stemtrial.trial.parts import _AT_TIMES, EndpointUse
 from stemtrial.trial.protocol import load_protocol
 
 
@@ -37,36 +37,20 @@ def test_every_kind_of_endpoint_has_its_estimators():
 
 
 @pytest.mark.parametrize("endpoint", definitions())
-@pytest.mark.parametrize("estimator", ["cox", "logrank", "kaplan_meier", "median_time", "proportion", "mean", "rate"])
+@pytest.mark.parametrize("estimator", STATISTICS)
 def test_an_estimator_fits_or_is_refused(endpoint, estimator, tmp_path):
     p = load_protocol("mist")
-    at = (1.0,) if estimator in ("kaplan_meier", "mean") else ()
+    at = (1.0,) if estimator in _AT_TIMES else ()
     use = EndpointUse.model_construct(id=endpoint, estimator=estimator, at_years=at, predicts=())
     p = p.model_copy(update={"endpoints": p.endpoints.model_copy(update={"primary": use, "secondary": ()})})
     found = list(obstacles(p))
-    if estimator in ESTIMATORS[definitions()[endpoint].kind]:
+    if estimator in estimators_of(definitions()[endpoint]):
         assert found == []
     else:
         assert [loc for loc, _ in found] == [("endpoints", "primary", "estimator")]
         with pytest.raises(InputError, match=r"endpoints\.primary\.estimator: .* does not fit"):
             predict(p, Settings(replicates=1), folder=tmp_path / "run")
         assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.parametrize("estimator", sorted({e for fits in ESTIMATORS.values() for e in fits}))
-def test_estimators_that_fit_give_numbers(estimator, tmp_path):
-    """Each pair that is let through is computed, on a trial large enough to hold events."""
-    p = load_protocol("mist")
-    at = (1.0, 2.0) if estimator in ("kaplan_meier", "mean", "mean_difference") else ()
-    uses = tuple(
-        EndpointUse.model_construct(id=k, estimator=estimator, at_years=at, predicts=())
-        for k, d in definitions().items()
-        if estimator in ESTIMATORS[d.kind]
-    )
-    p = p.model_copy(update={"endpoints": p.endpoints.model_copy(update={"primary": uses[0], "secondary": uses[1:]})})
-    run = predict(p, Settings(replicates=2), folder=tmp_path / "run")
-    assert {e["endpoint"] for e in run.estimates} == {u.id for u in uses}
-    assert any(e["median"] is not None for e in run.estimates)
 
 
 def test_values_are_scored_at_the_published_size_only():
