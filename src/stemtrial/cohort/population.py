@@ -70,7 +70,7 @@ def people_at_onset(
     else:
         age = p["cohort.onset_low"] + p["cohort.onset_scale"] * special.gammaincinv(p["cohort.onset_shape"], u[:, 1])
         paediatric = (u[:, 2] < p["cohort.paediatric"]) | (onset == "paediatric")
-        age = np.where(paediatric, 18.0 - 9.0 * np.sqrt(u[:, 3]), age)
+        age = np.where(paediatric, 9.0 + 9.0 * u[:, 3], age)
     age = np.clip(age, 8.0, 62.0)
     sex_alpha = np.where(male, p["cohort.alpha.male"], p["cohort.alpha.female"])
     alpha = np.exp(p["cohort.alpha_sd"] * z[:, 1]) * sex_alpha
@@ -83,7 +83,7 @@ def people_at_onset(
     corr = p["cohort.alpha_m"]
     log_m = p["cohort.m_sd"] * (corr * z[:, 1] + np.sqrt(1.0 - corr * corr) * z[:, 2])
     onset_year = entry_year - duration_years
-    m = p["cohort.m_median"] * np.exp(log_m - p["cohort.m_era"] * (onset_year - 1980.0))
+    m = p["cohort.m_median"] * np.exp(log_m - p[f"cohort.m_era.{kind}"] * (onset_year - 1980.0))
     m = m * np.where(male, p["cohort.m.male"], p["cohort.m.female"]) * (p["cohort.m.primary"] if primary else 1.0)
     phase = 2.0 * np.pi * (onset_year % 1.0)
     constants = {
