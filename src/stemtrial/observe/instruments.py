@@ -1,9 +1,10 @@
-"""The register of instruments: what each measures, in what unit and range, with what error."""
+"""The register of instruments: what each measures, in what unit and range, with what error, and when it is missing."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 from stemtrial.observe.parameters import declared
 
@@ -30,6 +31,14 @@ class Instrument:
         Where formula and error come from.
     parameters : tuple of str
         Names of its error parameters in ``instruments.parameters.yaml``.
+    table : {"visits", "mri"}
+        Table that holds the column.
+    practice : str
+        What repeated testing does to it, in one sentence.
+    missing : str
+        When it is missing, in one sentence.
+    missing_parameters : tuple of str
+        Names of the parameters of that mechanism.
 
     """
 
@@ -42,60 +51,196 @@ class Instrument:
     noise: str
     source: str
     parameters: tuple[str, ...]
+    table: Literal["visits", "mri"]
+    practice: str
+    missing: str
+    missing_parameters: tuple[str, ...]
 
 
 _SECTION = "docs/design/ms_model.md section 8"
 _INF = float("inf")
+_NO_PRACTICE = "None modelled."
+_LONGEST = "whoever cannot do it at all (EDSS without error {} or more) gets the longest time, which is not missing"
+
+
+def _visit(
+    name: str, label: str, unit: str, span: tuple[float, float, float | None], noise: str, source: str,
+    parameters: tuple[str, ...], practice: str = _NO_PRACTICE, more: str = "",
+) -> Instrument:  # fmt: skip
+    """Build an instrument of table ``visits``: its missing values follow one rule, with numbers of its own."""
+    v = declared()
+    share, slope = v[f"missing_share.{name}"], v[f"missing_edss_slope.{name}"]
+    missing = f"{share:.0%} of scheduled visits after baseline"
+    if share == 0.0:
+        missing = "Never, unless a protocol gives it a share"
+    elif slope:
+        missing += f" at EDSS {v['missing_edss_at']:g}, odds x exp({slope:g}) a point (not at random)"
+    else:
+        missing += ", completely at random"
+    mechanism = ("missing_share", "missing_edss_slope", "missing_edss_at")
+    return Instrument(
+        name, label, unit, *span, noise, source, parameters, "visits", practice,
+        f"{missing}{'; ' if more else ''}{more}.", mechanism,
+    )  # fmt: skip
+
+
+def _scan(
+    name: str, label: str, unit: str, span: tuple[float, float, float | None], noise: str, source: str,
+    parameters: tuple[str, ...], special: bool = False,
+) -> Instrument:  # fmt: skip
+    """Build an instrument of table ``mri``."""
+    v = declared()
+    missing = f"{v['mri_missing_share']:.0%} of scheduled scans after baseline are not done, completely at random"
+    if special:
+        missing += f"; of those done, {v['mri_lesion_missing_share']:.0%} lack this"
+    mechanism = ("mri_missing_share", "mri_lesion_missing_share")[: 1 + special]
+    return Instrument(
+        name, label, unit, *span, noise, source, parameters, "mri", _NO_PRACTICE, f"{missing}.", mechanism
+    )
+
+
+def _reported(name: str, label: str, span: tuple[float, float, float | None], source: str) -> Instrument:
+    """Build a questionnaire."""
+    v = declared()
+    between = sum(v[f"{name}.{k}"] ** 2 for k in ("fatigue", "mood", "own")) ** 0.5
+    noise = f"Normal, SD {v[name + '.visit']:g} a visit; people of equal deficit differ by SD {between:.3g}, lastingly."
+    return _visit(name, label, "points", span, noise, source, (name, "mental_burden", "physical_burden"))
 
 
 @cache
 def instruments() -> dict[str, Instrument]:
     """Every instrument by name."""
-    value = declared()
-    rater = tuple(name for name in value if name.startswith("rater_"))
+    v = declared()
+    rater = tuple(name for name in v if name.startswith("rater_"))
     rows = (
-        Instrument(
-            "edss", "EDSS", "EDSS", 0.0, 10.0, 0.5,
-            f"White error of each functional system SD {value['rater_white_sd']} grades; if affected also a shared "
-            f"error SD {value['rater_common_sd']} and an autocorrelated one SD {value['rater_slow_sd']}, correlation "
-            f"time {value['rater_slow_tau_days']:.0f} d; ambulation SD {value['rater_amb_white_sd']} and "
-            f"{value['rater_amb_slow_sd']}.",
-            "Kurtzke 1983 doi:10.1212/WNL.33.11.1444; " + _SECTION + "; docs/design/model_review.md MS items 4, 9",
+        _visit(
+            "edss", "EDSS", "EDSS", (0.0, 10.0, 0.5),
+            f"White error of each functional system SD {v['rater_white_sd']} grades; if affected also a shared "
+            f"error SD {v['rater_common_sd']} and an autocorrelated one SD {v['rater_slow_sd']}, correlation "
+            f"time {v['rater_slow_tau_days']:.0f} d; ambulation SD {v['rater_amb_white_sd']} and "
+            f"{v['rater_amb_slow_sd']}.",
+            "Kurtzke 1983 doi:10.1212/WNL.33.11.1444; " + _SECTION + "; docs/design/model_review.md MS items 4, 9; "
+            "noseworthy1990_edss, pmid34274736_edss_interrater",
             rater,
         ),
-        Instrument(
-            "gd_lesions", "Gadolinium-enhancing lesions", "1", 0.0, _INF, 1.0,
+        _visit(
+            "bladder_bowel", "Bowel and bladder functional system, as examined", "grade", (0.0, 6.0, 1.0),
+            "That of the rater, see EDSS.", "Kurtzke 1983 doi:10.1212/WNL.33.11.1444; Neurostatus-EDSS 04/10.2", rater,
+        ),
+        _visit(
+            "t25fw_s", "Timed 25-foot walk", "s", (0.0, v["t25fw_limit_s"], None),
+            f"Log-normal, SD {v['t25fw_sd_log']} of the log a visit, and form lasting weeks, SD "
+            f"{v['t25fw_form_sd_log']} x squared ambulation index; between people SD {v['t25fw_person_sd_log']}.",
+            _SECTION + "; Schwid 2002 doi:10.1212/WNL.58.8.1294; Hobart 2013 pmid 23535489; kalinowski2022_t25fw_msoac",
+            ("t25fw_sd_log", "t25fw_form_sd_log", "t25fw_person_sd_log", "form_days"),
+            more=_LONGEST.format(v["t25fw_unable_edss"]),
+        ),
+        _visit(
+            "nine_hole_peg_s", "Nine-hole peg test, both hands", "s", (0.0, v["nhpt_limit_s"], None),
+            f"Log-normal, SD {v['nhpt_sd_log']} of the log a visit; between people SD {v['nhpt_person_sd_log']}.",
+            _SECTION + "; Schwid 2002 doi:10.1212/WNL.58.8.1294", ("nhpt_sd_log", "nhpt_person_sd_log"),
+            "None modelled: the manual asks for practice before baseline.", _LONGEST.format(v["nhpt_unable_edss"]),
+        ),
+        _visit(
+            "sdmt", "Symbol digit modalities test", "points", (0.0, 110.0, 1.0),
+            f"Normal, SD {v['sdmt_sd']} a visit; between people SD {v['sdmt_person_sd']:g}.",
+            _SECTION + "; pmid 36544304, 40448412", ("sdmt_sd", "sdmt_person_sd"),
+            f"{v['sdmt_practice']:+g} a test for {v['sdmt_practice_tests']:.0f} tests (assumed; 1.8 a repetition in "
+            "pmid 36544304, plateau after 18 in pmid 40448412).",
+        ),
+        _visit(
+            "vep_p100_ms", "P100 latency of the visual evoked potential", "ms", (60.0, 300.0, None),
+            f"Normal, SD {v['vep_sd_ms']:g} a visit; between people SD {v['vep_person_sd_ms']:g}.",
+            _SECTION + "; green2017_rebuild, cadavid2017_renew", ("vep_sd_ms", "vep_person_sd_ms"),
+        ),
+        _visit(
+            "visual_acuity_logmar", "High-contrast visual acuity, both eyes", "logMAR", (-0.3, 1.7, 0.02),
+            f"Normal, SD {v['acuity_sd']} a visit; between people SD {v['acuity_person_sd']}.",
+            "assumed; Pineles 2011 doi:10.1016/j.ajo.2011.01.023", ("acuity_sd", "acuity_person_sd"),
+        ),
+        _visit(
+            "low_contrast_letters", "Low-contrast letter acuity, 2.5 %, both eyes", "letters", (0.0, 70.0, 1.0),
+            f"Normal, SD {v['contrast_sd']} a visit; between people SD {v['contrast_person_sd']:g}.",
+            "Pineles 2011 doi:10.1016/j.ajo.2011.01.023; Balcer 2017 doi:10.1177/1352458517690822",
+            ("contrast_sd", "contrast_person_sd"),
+        ),
+        _reported(
+            "mfis", "Modified fatigue impact scale", (0.0, 84.0, 1.0),
+            _SECTION + "; Learmonth 2013 doi:10.1016/j.jns.2013.05.023; tellez2005_fatigue",
+        ),
+        _reported(
+            "fss", "Fatigue severity scale", (1.0, 7.0, 1.0 / 9.0),
+            "assumed; Learmonth 2013 doi:10.1016/j.jns.2013.05.023; colosimo1995_fatigue, tellez2005_fatigue",
+        ),
+        _reported(
+            "bdi2", "Beck depression inventory II", (0.0, 63.0, 1.0),
+            _SECTION + "; Solaro 2016 doi:10.1371/journal.pone.0160261; tellez2005_fatigue",
+        ),
+        _visit(
+            "eq5d", "EQ-5D-3L utility, UK values", "utility", (-0.594, 1.0, None),
+            f"Normal, SD {v['eq5d_visit']} a visit; people of equal EDSS differ by SD "
+            f"{(v['eq5d_fatigue'] ** 2 + v['eq5d_mood'] ** 2 + v['eq5d_own'] ** 2) ** 0.5:.3g}, lastingly.",
+            "orme2007_utility doi:10.1111/j.1524-4733.2006.00144.x; hawton2016_utilities; kobelt2017_burden",
+            ("eq5d_visit", "eq5d_fatigue", "eq5d_mood", "eq5d_own"),
+        ),
+        _reported(
+            "sf36_pcs", "SF-36 physical component summary", (0.0, 100.0, None),
+            "assumed; Nortvedt 2000 doi:10.1097/00005650-200010000-00006",
+        ),
+        _reported(
+            "sf36_mcs", "SF-36 mental component summary", (0.0, 100.0, None),
+            "assumed; Nortvedt 2000 doi:10.1097/00005650-200010000-00006",
+        ),
+        _reported(
+            "msis29_physical", "MS impact scale 29, physical", (0.0, 100.0, 1.25),
+            "assumed; Hobart 2001 doi:10.1093/brain/124.5.962; Hoogervorst 2004 Mult Scler 10:569",
+        ),
+        _reported(
+            "msis29_psychological", "MS impact scale 29, psychological", (0.0, 100.0, 100.0 / 36.0),
+            "assumed; Hobart 2001 doi:10.1093/brain/124.5.962; Hoogervorst 2004 Mult Scler 10:569",
+        ),
+        _visit(
+            "nfl_pg_ml", "Serum neurofilament light", "pg/ml", (0.0, _INF, None),
+            f"Log-normal, SD {v['fluid_nfl_sd_log']} of the log; between people in the disease model.",
+            _SECTION + "; benkert2022_snfl", ("fluid_nfl_sd_log",),
+        ),
+        _visit(
+            "gfap_pg_ml", "Serum glial fibrillary acidic protein", "pg/ml", (0.0, _INF, None),
+            f"Log-normal, SD {v['gfap_sd_log']} of the log; between people by the root of their NfL factor.",
+            _SECTION + "; thebault2020_nfl_gfap", ("gfap_sd_log",),
+        ),
+        _scan(
+            "gd_lesions", "Gadolinium-enhancing lesions", "1", (0.0, _INF, 1.0),
             "Binomial: each lesion is hidden with the masking probability of the drug.", _SECTION, (),
         ),
-        Instrument(
-            "new_t2_lesions", "New or enlarging T2 lesions since the previous scan", "1", 0.0, _INF, 1.0,
+        _scan(
+            "new_t2_lesions", "New or enlarging T2 lesions since the previous scan", "1", (0.0, _INF, 1.0),
             "None beyond the chance that a lesion is counted at all, which is part of the disease model.", _SECTION, (),
         ),
-        Instrument(
-            "t2_volume_ml", "T2 lesion volume", "ml", 0.0, _INF, None,
-            f"Log-normal, SD {value['mri_t2_volume_sd_log']} of the log.", _SECTION, ("mri_t2_volume_sd_log",),
+        _scan(
+            "t2_volume_ml", "T2 lesion volume", "ml", (0.0, _INF, None),
+            f"Log-normal, SD {v['mri_t2_volume_sd_log']} of the log.", _SECTION, ("mri_t2_volume_sd_log",),
         ),
-        Instrument(
-            "brain_volume_change_pct", "Brain volume change since the baseline scan", "%", -100.0, 100.0, None,
-            f"Normal, SD {value['mri_brain_volume_sd_pct']} % for one pair of scans.", _SECTION,
+        _scan(
+            "brain_volume_change_pct", "Brain volume change since the baseline scan", "%", (-100.0, 100.0, None),
+            f"Normal, SD {v['mri_brain_volume_sd_pct']} % for one pair of scans.", _SECTION,
             ("mri_brain_volume_sd_pct",),
         ),
-        Instrument(
-            "nfl_pg_ml", "Serum neurofilament light", "pg/ml", 0.0, _INF, None,
-            f"Log-normal, SD {value['fluid_nfl_sd_log']} of the log.", _SECTION, ("fluid_nfl_sd_log",),
+        _scan(
+            "lesion_mtr_pct", "Magnetisation transfer ratio of lesions, of that of normal-appearing white matter", "%",
+            (0.0, 100.0, None), f"Normal, SD {v['mtr_sd']:g} %; NaN where there is no lesion.",
+            _SECTION + "; Schmierer 2004 doi:10.1002/ana.20202; brown2021_ccmr1", ("mtr_sd",), True,
         ),
-        Instrument(
-            "t25fw_s", "Timed 25-foot walk", "s", 0.0, value["t25fw_limit_s"], None,
-            f"Log-normal, SD {value['t25fw_sd_log']} of the log.", _SECTION, ("t25fw_sd_log",),
+        _scan(
+            "lesion_mwf_pct", "Myelin water fraction of lesions", "%", (0.0, 100.0, None),
+            f"Normal, SD {v['mwf_sd']} %; between people SD {v['mwf_person_sd']:g}; NaN where there is no lesion.",
+            "assumed; Vavasour 2025 doi:10.1177/13524585251316519", ("mwf_sd", "mwf_person_sd"), True,
         ),
-        Instrument(
-            "nine_hole_peg_s", "Nine-hole peg test", "s", 0.0, value["nhpt_limit_s"], None,
-            f"Log-normal, SD {value['nhpt_sd_log']} of the log.", _SECTION, ("nhpt_sd_log",),
-        ),
-        Instrument(
-            "sdmt", "Symbol digit modalities test", "points", 0.0, 110.0, None,
-            f"Normal, SD {value['sdmt_sd']}; practice {value['sdmt_practice']} a test for "
-            f"{value['sdmt_practice_tests']:.0f} tests.", _SECTION, ("sdmt_sd",),
+        _scan(
+            "slowly_expanding_lesions", "Slowly expanding lesions", "1", (0.0, _INF, 1.0),
+            f"Poisson by chronic active volume; {v['sel_share_visit']:.0%} of the variance is new at each scan.",
+            "assumed; elliott2019_sel doi:10.1177/1352458518814117; preziosa2022_sel, absinta2019_prl",
+            ("sel_per_ml", "sel_share_visit"), True,
         ),
     )  # fmt: skip
     return {row.name: row for row in rows}

@@ -1,19 +1,23 @@
-"""What a scan shows: enhancing lesions, new T2 lesions, T2 volume, brain volume change."""
+"""What a scan shows: enhancing lesions, new T2 lesions, T2 volume, brain volume change, and more where asked for."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-from stemtrial.errors import InputError
+from stemtrial.errors import InputError, did_you_mean
 from stemtrial.kernel.random import normals as draw_normals
 from stemtrial.kernel.random import uniforms as draw_uniforms
 from stemtrial.observe._checks import column, counts
+from stemtrial.observe.lesions import lesion_mtr, lesion_mwf, slowly_expanding_lesions
 from stemtrial.observe.parameters import MriParameters, load
 
+SPECIAL = ("lesion_mtr_pct", "lesion_mwf_pct", "slowly_expanding_lesions")
+"""Columns of a scan that are measured only where asked for."""
 MAX_LESIONS = 1000  # (1/2)^1000 is still a normal double, so the inverse CDF below never underflows
 
 
@@ -128,10 +132,14 @@ def scan(
     brain_volume_change_pct: ArrayLike,
     is_baseline: ArrayLike,
     hidden_fraction: ArrayLike = 0.0,
+    columns: Iterable[str] = (),
+    demyelinated_ml: ArrayLike | None = None,
+    remyelinated_ml: ArrayLike | None = None,
+    chronic_active_ml: ArrayLike | None = None,
     stream: str = "observe.mri",
     parameters: MriParameters | None = None,
 ) -> dict[str, NDArray[Any]]:
-    """All columns of the ``mri`` table from the truth, with errors from a named random stream.
+    """All columns of the ``mri`` table from the truth, with errors from named random streams.
 
     Parameters
     ----------
@@ -141,6 +149,11 @@ def scan(
         Identity (``replicate * 2**32 + index``) and day of the scan.
     gd_lesions, t2_counter, t2_counter_previous, t2_volume_ml, brain_volume_change_pct, is_baseline, hidden_fraction
         As in the functions of this module.
+    columns : iterable of str
+        Which of :data:`SPECIAL` to measure as well; each has a stream of its own and may be missing (NaN), not at the
+        baseline scan.
+    demyelinated_ml, remyelinated_ml, chronic_active_ml : array_like of float, optional
+        Lesion volumes that those columns read.
     stream : str
         Name of the random stream.
     parameters : MriParameters, optional
@@ -149,19 +162,84 @@ def scan(
     Returns
     -------
     dict of ndarray
-        ``gd_lesions``, ``new_t2_lesions``, ``t2_volume_ml``, ``brain_volume_change_pct``.
+        ``gd_lesions``, ``new_t2_lesions``, ``t2_volume_ml``, ``brain_volume_change_pct``, and ``columns`` as asked.
 
     Raises
     ------
     InputError
-        If a true value is out of range.
+        If a true value is out of range, or a column is not known or lacks the volume that it reads.
 
     """
     z = draw_normals(seed, patient, day, stream, 2)
     u = draw_uniforms(seed, patient, day, stream + ".gd", 1)
-    return {
+    out: dict[str, NDArray[Any]] = {
         "gd_lesions": visible_gd(gd_lesions, hidden_fraction, u[:, 0]),
         "new_t2_lesions": new_t2_lesions(t2_counter, t2_counter_previous),
         "t2_volume_ml": t2_volume(t2_volume_ml, z[:, 0], parameters),
         "brain_volume_change_pct": brain_volume_change(brain_volume_change_pct, is_baseline, z[:, 1], parameters),
     }
+    volumes = {"demyelinated_ml": demyelinated_ml, "remyelinated_ml": remyelinated_ml}
+    volumes["chronic_active_ml"] = chronic_active_ml
+    for name in columns:
+        out[name] = _special(seed, patient, day, name, volumes, is_baseline, stream, parameters or load(MriParameters))
+    return out
+
+
+def _special(
+    seed: int,
+    patient: ArrayLike,
+    day: ArrayLike,
+    name: str,
+    volumes: dict[str, ArrayLike | None],
+    is_baseline: ArrayLike,
+    stream: str,
+    p: MriParameters,
+) -> NDArray[np.float64]:
+    """One of the special columns, NaN where it is missing."""
+    if name not in SPECIAL:
+        raise InputError(f"instrument '{name}' is not known at scans{did_you_mean(name, SPECIAL)}")
+
+    def volume(which: str) -> ArrayLike:
+        given = volumes[which]
+        if given is None:
+            raise InputError(f"{name} reads {which}, which the scan was not given; pass it to scan()")
+        return given
+
+    z = draw_normals(seed, patient, day, f"{stream}.{name}", 1)[:, 0]
+    person = draw_normals(seed, patient, np.zeros_like(np.asarray(day)), f"{stream}.{name}.person", 1)[:, 0]
+    if name == "lesion_mtr_pct":
+        value = lesion_mtr(volume("demyelinated_ml"), volume("remyelinated_ml"), z, p)
+    elif name == "lesion_mwf_pct":
+        value = lesion_mwf(volume("demyelinated_ml"), volume("remyelinated_ml"), z, p, person=person)
+    else:
+        value = slowly_expanding_lesions(volume("chronic_active_ml"), z, p, person=person)
+    u = draw_uniforms(seed, patient, day, f"{stream}.{name}.missing", 1)[:, 0]
+    return np.where((u < p.mri_lesion_missing_share) & ~np.asarray(is_baseline, bool), np.nan, value)
+
+
+def scan_done(
+    seed: int,
+    patient: ArrayLike,
+    day: ArrayLike,
+    is_baseline: ArrayLike,
+    *,
+    stream: str = "observe.mri",
+    parameters: MriParameters | None = None,
+) -> NDArray[np.bool_]:
+    """Which scheduled scans take place: each is missed completely at random, the baseline scan never.
+
+    A missed scan gives no row; the next one counts new lesions since the last scan done.
+
+    Parameters
+    ----------
+    seed, patient, day, is_baseline, stream, parameters
+        As :func:`scan`.
+
+    Returns
+    -------
+    ndarray of bool, shape (rows,)
+
+    """
+    p = parameters or load(MriParameters)
+    u = draw_uniforms(seed, patient, day, stream + ".missing", 1)[:, 0]
+    return np.asarray((u >= p.mri_missing_share) | np.asarray(is_baseline, bool))

@@ -60,16 +60,34 @@ class EdssParameters(NamedTuple):
 
 
 class MriParameters(NamedTuple):
-    """Measurement error of the scans."""
+    """Measurement error of the scans, lesion myelin, slowly expanding lesions, scans not done."""
 
     mri_t2_volume_sd_log: float
     mri_brain_volume_sd_pct: float
+    mtr_demyelinated: float
+    mtr_remyelinated: float
+    mtr_sd: float
+    mwf_white_matter: float
+    mwf_demyelinated: float
+    mwf_remyelinated: float
+    mwf_person_sd: float
+    mwf_sd: float
+    sel_per_ml: float
+    sel_share_visit: float
+    mri_missing_share: float
+    mri_lesion_missing_share: float
 
 
 class FluidParameters(NamedTuple):
-    """Assay error."""
+    """Serum GFAP and assay errors."""
 
     fluid_nfl_sd_log: float
+    gfap_base: float
+    gfap_age: float
+    gfap_smouldering: float
+    gfap_offset: float
+    gfap_gd: float
+    gfap_sd_log: float
 
 
 class FunctionParameters(NamedTuple):
@@ -80,23 +98,70 @@ class FunctionParameters(NamedTuple):
     t25fw_amb2: float
     t25fw_age: float
     t25fw_limit_s: float
+    t25fw_unable_edss: float
+    t25fw_person_sd_log: float
     t25fw_sd_log: float
+    t25fw_form_sd_log: float
     nhpt_base_s: float
     nhpt_it: float
     nhpt_sc: float
     nhpt_pv: float
     nhpt_age: float
     nhpt_limit_s: float
+    nhpt_unable_edss: float
+    nhpt_person_sd_log: float
     nhpt_sd_log: float
     sdmt_base: float
     sdmt_age: float
     sdmt_deficit: float
     sdmt_practice: float
     sdmt_practice_tests: float
+    sdmt_person_sd: float
     sdmt_sd: float
 
 
-_T = TypeVar("_T", EdssParameters, MriParameters, FluidParameters, FunctionParameters)
+class VisionParameters(NamedTuple):
+    """Evoked potential, acuity at high and low contrast."""
+
+    vep_base_ms: float
+    vep_demyelination: float
+    vep_deficit: float
+    vep_person_sd_ms: float
+    vep_sd_ms: float
+    acuity_base_logmar: float
+    acuity_deficit: float
+    acuity_deficit2: float
+    acuity_person_sd: float
+    acuity_sd: float
+    contrast_base: float
+    contrast_on: float
+    contrast_pv: float
+    contrast_person_sd: float
+    contrast_sd: float
+
+
+class QuestionnaireParameters(NamedTuple):
+    """One questionnaire: what the deficits add, what the person adds, what the day adds; in points."""
+
+    base: float
+    physical: float
+    mental: float
+    smouldering: float
+    fatigue: float
+    mood: float
+    own: float
+    visit: float
+
+
+_T = TypeVar(
+    "_T",
+    EdssParameters,
+    MriParameters,
+    FluidParameters,
+    FunctionParameters,
+    VisionParameters,
+    QuestionnaireParameters,
+)
 
 
 @cache
@@ -142,16 +207,18 @@ def merged(values: Mapping[str, float] | None = None) -> dict[str, float]:
     return out
 
 
-def load(kind: type[_T], values: Mapping[str, float] | None = None) -> _T:
+def load(kind: type[_T], values: Mapping[str, float] | None = None, owner: str = "") -> _T:
     """Parameters of one kind of instrument, at their declared values or with some of them replaced.
 
     Parameters
     ----------
     kind : type
-        :class:`EdssParameters`, :class:`MriParameters`, :class:`FluidParameters` or :class:`FunctionParameters`.
+        One of the named tuples of this module.
     values : mapping of str to float, optional
         Values that replace the declared ones, by the names of ``instruments.parameters.yaml``; names of other kinds are
         ignored, so that one draw over all parameters can be handed to every instrument.
+    owner : str
+        Name of the questionnaire, for :class:`QuestionnaireParameters`.
 
     Raises
     ------
@@ -159,15 +226,20 @@ def load(kind: type[_T], values: Mapping[str, float] | None = None) -> _T:
         If a name is no instrument parameter, a value is not finite, or the ambulation thresholds do not increase.
 
     """
-    number = merged(values)
-    if kind is EdssParameters:
-        thresholds = tuple(number[name] for name in _THRESHOLDS)
-        for i in range(1, len(thresholds)):
-            if thresholds[i] <= thresholds[i - 1]:
-                raise InputError(
-                    f"ambulation thresholds must increase; {_THRESHOLDS[i]} = {thresholds[i]} is not above "
-                    f"{_THRESHOLDS[i - 1]} = {thresholds[i - 1]}"
-                )
-        scalars = {name: number[name] for name in EdssParameters._fields if name != "amb_thresholds"}
-        return kind(**scalars, amb_thresholds=thresholds)  # type: ignore[call-arg]
-    return kind(**{name: number[name] for name in kind._fields})  # type: ignore[arg-type]
+    return pick(kind, merged(values), owner)
+
+
+def pick(kind: type[_T], number: Mapping[str, float], owner: str = "") -> _T:
+    """Return the parameters of one kind among all numbers; as :func:`load`, from :func:`merged`."""
+    prefix = f"{owner}." if owner else ""
+    scalars = {name: number[prefix + name] for name in kind._fields if name != "amb_thresholds"}
+    if kind is not EdssParameters:
+        return kind(**scalars)  # type: ignore[arg-type]
+    thresholds = tuple(number[name] for name in _THRESHOLDS)
+    for i in range(1, len(thresholds)):
+        if thresholds[i] <= thresholds[i - 1]:
+            raise InputError(
+                f"ambulation thresholds must increase; {_THRESHOLDS[i]} = {thresholds[i]} is not above "
+                f"{_THRESHOLDS[i - 1]} = {thresholds[i - 1]}"
+            )
+    return kind(**scalars, amb_thresholds=thresholds)  # type: ignore[call-arg]

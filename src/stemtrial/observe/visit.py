@@ -17,18 +17,23 @@ from numpy.typing import NDArray
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.kernel.random import normals as draw_normals
 from stemtrial.kernel.random import uniforms as draw_uniforms
-from stemtrial.observe import fluid, function
+from stemtrial.observe import fluid, function, reported, vision
 from stemtrial.observe._checks import column
-from stemtrial.observe.edss import Deficits, PatientWeights, latent
+from stemtrial.observe.edss import FS_MAX, FS_NAMES, Deficits, PatientWeights, latent
+from stemtrial.observe.instruments import instruments
 from stemtrial.observe.parameters import (
     EdssParameters,
     FluidParameters,
     FunctionParameters,
-    load,
+    QuestionnaireParameters,
+    VisionParameters,
     merged,
+    pick,
 )
+from stemtrial.observe.relapse import edss_step
 
 Floats = NDArray[np.float64]
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class View:
     Raises
     ------
     InputError
-        If lengths differ.
+        If lengths differ or ``fs`` has not seven columns.
 
     """
 
@@ -86,44 +91,60 @@ class View:
         for name, values in parts.items():
             if len(values) != n:
                 raise InputError(f"{name} of the visit has {len(values)} rows; patient has {n}, give as many")
+        if np.ndim(self.fs) != 2 or np.shape(self.fs)[1] != len(FS_NAMES):
+            raise InputError(f"fs of the visit has shape {np.shape(self.fs)}; give ({n}, {len(FS_NAMES)})")
 
     def __len__(self) -> int:
         return len(self.patient)
 
 
-class _Truth:
-    """Columns that several instruments read, worked out once a visit when first asked for."""
+class _Sight:
+    """One visit: the columns that several instruments read, worked out when first asked for, and the random numbers."""
 
     def __init__(self, view: View, p: Mapping[str, float]) -> None:
         self.view, self.p = view, p
 
+    # -- truth -------------------------------------------------------------------------------------------------------
     def seen(self, name: str, low: float = -np.inf, high: float = np.inf) -> Floats:
         """Observable of the kernel, checked."""
-        if name not in self.view.observed:
-            raise InputError(f"observable '{name}' is not in the visit{did_you_mean(name, self.view.observed)}")
-        return column(name, self.view.observed[name], low, high)
+        return self._from("observable", self.view.observed, name, low, high)
+
+    def constant(self, name: str, low: float = -np.inf, high: float = np.inf) -> Floats:
+        """Constant of the patient, checked."""
+        return self._from("constant", self.view.constants, name, low, high)
+
+    def _from(self, what: str, given: Mapping[str, NDArray[Any]], name: str, low: float, high: float) -> Floats:
+        if name not in given:
+            raise InputError(f"{what} '{name}' is not in the visit{did_you_mean(name, given)}")
+        return column(name, given[name], low, high)
 
     @cached_property
     def deficits(self) -> Deficits:
-        return Deficits(*(self.seen(f"f_{r}", 0.0, 1.0) for r in ("pv", "cj", "it", "sc", "on")))
+        return Deficits(*(self._fraction(f"f_{r}") for r in ("pv", "cj", "it", "sc", "on")))
+
+    def _fraction(self, name: str) -> Floats:
+        """Fraction, after what rounding took beyond its ends (a deficit is 1 minus a product)."""
+        x = self.seen(name)
+        inside = np.clip(x, 0.0, 1.0)
+        return column(name, np.where(np.abs(x - inside) < _ROUNDING, inside, x), 0.0, 1.0)
 
     @cached_property
-    def _state(self) -> tuple[Floats, Floats, Floats]:
-        c = self.view.constants
-        absent = [k for k in ("w_it", "w_sc", "res") if k not in c]
-        if absent:
-            raise InputError(f"constant '{absent[0]}' is not in the visit{did_you_mean(absent[0], c)}")
-        weights = PatientWeights(c["w_it"], c["w_sc"], c["res"])
-        return latent(self.deficits, weights, load(EdssParameters, self.p))
+    def _latent(self) -> tuple[Floats, Floats, Floats]:
+        weights = PatientWeights(*(self.constant(k, 0.0, 1.0) for k in ("w_it", "w_sc", "res")))
+        return latent(self.deficits, weights, pick(EdssParameters, self.p))
 
     @property
     def ambulation(self) -> Floats:
-        return self._state[1]
+        return self._latent[1]
 
     @property
     def edss(self) -> Floats:
         """EDSS without rating error: what decides who can do a test at all and who stays away."""
-        return self._state[2]
+        return self._latent[2]
+
+    @cached_property
+    def burden(self) -> tuple[Floats, Floats]:
+        return reported.burden(self.deficits, self.p)
 
     @cached_property
     def age(self) -> Floats:
@@ -132,35 +153,116 @@ class _Truth:
     def earlier(self, name: str) -> Floats:
         return column(f"earlier '{name}'", self.view.earlier.get(name, np.zeros(len(self.view))), 0.0)
 
+    # -- random numbers ----------------------------------------------------------------------------------------------
+    def noise(self, name: str) -> Floats:
+        """Standard normals of this visit."""
+        return self._normals(name, self.view.day)[:, 0]
 
-def _t25fw(t: _Truth, z: Floats) -> Floats:
-    return function.t25fw(t.ambulation, t.age, z, load(FunctionParameters, t.p))
+    def person(self, name: str) -> Floats:
+        """Standard normals of the person: the same at every visit."""
+        return self._normals(f"{name}.person", np.zeros(len(self.view), np.int64))[:, 0]
+
+    def form(self, name: str) -> Floats:
+        """Standard normals that change over ``form_days``: a mean, of variance 1, of two neighbouring knots.
+
+        It needs no memory of the last visit, so a visit reads the same whatever others there are.
+        """
+        at = np.asarray(self.view.day) / self.p["form_days"]
+        knot = np.floor(at).astype(np.int64)
+        turn = 0.5 * np.pi * (at - knot)
+        first = self._normals(f"{name}.form", knot)[:, 0]
+        return np.asarray(np.cos(turn) * first + np.sin(turn) * self._normals(f"{name}.form", knot + 1)[:, 0])
+
+    @cached_property
+    def _shared(self) -> Floats:
+        return self._normals("reported.person", np.zeros(len(self.view), np.int64), 2)
+
+    def reporter(self, name: str) -> reported.Person:
+        """What the person brings to a questionnaire."""
+        return reported.Person(self._shared[:, 0], self._shared[:, 1], self.person(name))
+
+    def _normals(self, stream: str, day: NDArray[Any], n: int = 1) -> Floats:
+        return draw_normals(self.view.seed, self.view.patient, day, f"{self.view.stream}.{stream}", n)
 
 
-def _nine_hole_peg(t: _Truth, z: Floats) -> Floats:
-    return function.nine_hole_peg(t.deficits, t.age, z, load(FunctionParameters, t.p))
+def _edss(s: _Sight, name: str) -> Floats:
+    return edss_step("edss", s.view.edss)
 
 
-def _sdmt(t: _Truth, z: Floats) -> Floats:
-    return function.sdmt(t.deficits, t.age, t.earlier("sdmt"), z, load(FunctionParameters, t.p))
+def _bladder_bowel(s: _Sight, name: str) -> Floats:
+    k = FS_NAMES.index("bowel_bladder")
+    return column(name, np.asarray(s.view.fs)[:, k], 0.0, FS_MAX[k])
 
 
-def _nfl(t: _Truth, z: Floats) -> Floats:
-    return fluid.nfl(t.seen("nfl_pg_ml", 0.0), z, load(FluidParameters, t.p))
+def _t25fw(s: _Sight, name: str) -> Floats:
+    p, z = pick(FunctionParameters, s.p), s.noise(name)
+    return function.t25fw(s.ambulation, s.age, z, p, person=s.person(name), form=s.form(name), edss=s.edss)
 
 
-def _edss(t: _Truth, z: Floats) -> Floats:
-    return column("edss", t.view.edss, 0.0, 10.0).copy()
+def _nine_hole_peg(s: _Sight, name: str) -> Floats:
+    p = pick(FunctionParameters, s.p)
+    return function.nine_hole_peg(s.deficits, s.age, s.noise(name), p, person=s.person(name), edss=s.edss)
 
 
-_FORMULAS: dict[str, Callable[[_Truth, Floats], Floats]] = {
+def _sdmt(s: _Sight, name: str) -> Floats:
+    p = pick(FunctionParameters, s.p)
+    return function.sdmt(s.deficits, s.age, s.earlier(name), s.noise(name), p, person=s.person(name))
+
+
+def _vep(s: _Sight, name: str) -> Floats:
+    p, volume = pick(VisionParameters, s.p), s.seen("demyelinated_on_ml", 0.0)
+    return vision.vep_p100(volume, s.deficits.on, s.noise(name), p, person=s.person(name))
+
+
+def _acuity(s: _Sight, name: str) -> Floats:
+    return vision.visual_acuity(s.deficits.on, s.noise(name), pick(VisionParameters, s.p), person=s.person(name))
+
+
+def _low_contrast(s: _Sight, name: str) -> Floats:
+    p = pick(VisionParameters, s.p)
+    return vision.low_contrast_acuity(s.deficits.on, s.deficits.pv, s.noise(name), p, person=s.person(name))
+
+
+def _questionnaire(s: _Sight, name: str) -> Floats:
+    p = pick(QuestionnaireParameters, s.p, name)
+    smouldering = s.seen("smouldering", 0.0) if p.smouldering else 0.0
+    return reported.questionnaire(*s.burden, smouldering, s.reporter(name), s.noise(name), p)
+
+
+def _eq5d(s: _Sight, name: str) -> Floats:
+    return reported.eq5d(s.edss, s.view.days_since_relapse, s.reporter(name), s.noise(name), s.p)
+
+
+def _nfl(s: _Sight, name: str) -> Floats:
+    return fluid.nfl(s.seen("nfl_pg_ml", 0.0), s.noise(name), pick(FluidParameters, s.p))
+
+
+def _gfap(s: _Sight, name: str) -> Floats:
+    truth = s.seen("smouldering", 0.0), s.age, s.seen("gd_lesions", 0.0), s.constant("nfl", 0.0)
+    return fluid.gfap(*truth, s.noise(name), pick(FluidParameters, s.p))
+
+
+_FORMULAS: dict[str, Callable[[_Sight, str], Floats]] = {
     "edss": _edss,
+    "bladder_bowel": _bladder_bowel,
     "t25fw_s": _t25fw,
     "nine_hole_peg_s": _nine_hole_peg,
     "sdmt": _sdmt,
+    "vep_p100_ms": _vep,
+    "visual_acuity_logmar": _acuity,
+    "low_contrast_letters": _low_contrast,
+    "mfis": _questionnaire,
+    "fss": _questionnaire,
+    "bdi2": _questionnaire,
+    "eq5d": _eq5d,
+    "sf36_pcs": _questionnaire,
+    "sf36_mcs": _questionnaire,
+    "msis29_physical": _questionnaire,
+    "msis29_psychological": _questionnaire,
     "nfl_pg_ml": _nfl,
+    "gfap_pg_ml": _gfap,
 }
-"""Instruments of table ``visits``: truth and one standard normal a row to the reading."""
+"""Instruments of table ``visits``."""
 
 
 def measure(view: View, names: Iterable[str], parameters: Mapping[str, float] | None = None) -> dict[str, Floats]:
@@ -178,7 +280,7 @@ def measure(view: View, names: Iterable[str], parameters: Mapping[str, float] | 
     Returns
     -------
     dict of ndarray, shape (rows,)
-        One column an instrument, in the order asked; NaN where it is missing.
+        One column an instrument, in the order asked, in its range and on its grid; NaN where it is missing.
 
     Raises
     ------
@@ -186,25 +288,31 @@ def measure(view: View, names: Iterable[str], parameters: Mapping[str, float] | 
         If an instrument is not known or a true value that it reads is absent or out of range.
 
     """
-    p = merged(parameters)
-    truth = _Truth(view, p)
+    sight = _Sight(view, merged(parameters))
     out: dict[str, Floats] = {}
     for name in names:
         if name not in _FORMULAS:
             raise InputError(f"instrument '{name}' is not known at visits{did_you_mean(name, _FORMULAS)}")
-        z = draw_normals(view.seed, view.patient, view.day, f"{view.stream}.{name}", 1)[:, 0]
-        values = _FORMULAS[name](truth, z)
-        gone = _missing(truth, name)
+        scale = instruments()[name]
+        values = _FORMULAS[name](sight, name)
+        if scale.step is not None:
+            values = scale.low + np.round((values - scale.low) / scale.step) * scale.step
+        values = np.clip(values, scale.low, scale.high)
+        gone = _missing(sight, name)
         out[name] = values if gone is None else np.where(gone, np.nan, values)
     return out
 
 
-def _missing(t: _Truth, name: str) -> NDArray[np.bool_] | None:
+def _missing(s: _Sight, name: str) -> NDArray[np.bool_] | None:
     """Rows where the instrument is missing; never at the baseline visit."""
-    share, slope = t.p[f"missing_share.{name}"], t.p[f"missing_edss_slope.{name}"]
-    if share <= 0.0:
+    share, slope = s.p[f"missing_share.{name}"], s.p[f"missing_edss_slope.{name}"]
+    if not 0.0 <= share < 1.0:
+        raise InputError(f"missing_share.{name} must lie in [0, 1), not {share}; leave an instrument out to drop it")
+    if share == 0.0:
         return None
-    v = t.view
+    v = s.view
     u = draw_uniforms(v.seed, v.patient, v.day, f"{v.stream}.{name}.missing", 1)[:, 0]
-    odds = share / (1.0 - share) * np.exp(slope * (t.edss - t.p["missing_edss_at"]))
-    return np.asarray((u < odds / (1.0 + odds)) & (np.asarray(v.day) > 0))
+    odds = np.full(len(v), share / (1.0 - share))
+    if slope:
+        odds *= np.exp(slope * (s.edss - s.p["missing_edss_at"]))
+    return np.asarray((u * (1.0 + odds) < odds) & (np.asarray(v.day) > 0))
