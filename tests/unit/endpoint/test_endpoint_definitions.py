@@ -63,7 +63,7 @@ def test_a_changed_definition_is_new_and_validated():
         (lambda: find("edss", colour="red"), "colour"),
         (
             lambda: find("confirmed_worsening.mist", confirmation_days=-1),
-            "confirmation_days.*greater than or equal to 0",
+            "confirmation_days.*or equal to 0",
         ),
         (lambda: find("confirmed_worsening.mist", tolerance_days=183), "tolerance_days 183 must be less than"),
         (lambda: find("confirmed_worsening.mist", thresholds=[{"up_to": 5, "by": 1}]), "ascend to up_to: 10.0"),
