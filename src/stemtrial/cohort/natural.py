@@ -1,0 +1,219 @@
+"""Untreated lives: people with MS from onset to the horizon or death, seen half-yearly through the instruments.
+
+Nobody is recruited and no drug is given (relapses get steroids): this is what the natural-history registries watched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemtrial.cohort.courses import secondary_progressive
+from stemtrial.cohort.population import ONSETS, Onset, people_at_onset
+from stemtrial.cohort.recruit import deficits, weights
+from stemtrial.errors import InputError, did_you_mean
+from stemtrial.kernel import YEAR, Kernel, derive_seed, normals
+from stemtrial.observe import EdssRater, MriParameters, RaterState, functional_systems, nfl, scan, true_edss
+from stemtrial.observe.parameters import EdssParameters, FluidParameters, from_draw, load
+from stemtrial.parameters import Draws
+from stemtrial.tables import Table, concat, make
+from stemtrial.therapy import compose_ms
+
+CHUNK = 4096
+"""People in memory at a time; changes no number."""
+MOST_YEARS = 80
+EVER = np.iinfo(np.int64).max
+
+
+def live(
+    draws: Draws, draw: int = 0, *, people: int, years: int, onset: Onset = "relapsing", onset_year: float = 1980.0,
+    seed: int = 1, every_days: int = 182, threads: int = 1, progress: Callable[[float], None] | None = None,
+) -> dict[str, Table]:  # fmt: skip
+    """Let untreated people live from onset, and examine them at regular visits.
+
+    Parameters
+    ----------
+    draws, draw
+        Parameters, and which draw of them.
+    people : int
+        How many, 1 or more.
+    years : int
+        Longest follow-up from onset, 1 to 80 years.
+    onset : {"relapsing", "primary", "paediatric"}
+        Kind of onset.
+    onset_year : float
+        Calendar year of onset: progression goes by it. Activity stands at the middle of the eras (factor 1).
+    seed : int
+        Person i under a seed has the same sex, age and constants whatever the number of people.
+    every_days : int
+        Days between visits, 28 or more.
+    threads : int
+        Threads, which change no number.
+    progress : callable, optional
+        Gets the fraction that is done.
+
+    Returns
+    -------
+    dict of Table
+        ``patients, visits, mri, relapses, disposition`` as in :mod:`stemtrial.tables` (day 0 is the onset; relapses
+        without the first attack; ``visits`` also holds ``pyramidal_fs`` and ``nfl_pg_ml``), and what nobody sees:
+        ``truth_patients`` (``alpha, m, rho, sev``) and ``truth_visits`` (``edss, ambulation_index, smouldering``, and
+        ``progressive``, 1 where a physician would speak of secondary progression).
+
+    Raises
+    ------
+    InputError
+        If an argument is out of range.
+    """
+    chunks = lives(
+        draws, draw, people=people, years=years, onset=onset, onset_year=onset_year, seed=seed, every_days=every_days,
+        threads=threads, progress=progress,
+    )  # fmt: skip
+    parts = list(chunks)
+    return {name: concat([part[name] for part in parts]) for name in parts[0]}
+
+
+def lives(
+    draws: Draws, draw: int = 0, *, people: int, years: int, onset: Onset = "relapsing", onset_year: float = 1980.0,
+    seed: int = 1, every_days: int = 182, threads: int = 1, progress: Callable[[float], None] | None = None,
+    chunk: int = CHUNK,
+) -> Iterator[dict[str, Table]]:  # fmt: skip
+    """Yield the tables of :func:`live`, some people at a time, so that memory does not grow with their number.
+
+    Parameters
+    ----------
+    draws, draw, people, years, onset, onset_year, seed, every_days, threads, progress
+        As :func:`live`, which also tells the tables and the errors.
+    chunk : int
+        People at a time; changes no number.
+    """
+    if onset not in ONSETS:
+        raise InputError(f"onset '{onset}' is not known{did_you_mean(onset, ONSETS)}")
+    for name, value, low, high in (
+        ("people", people, 1, 10_000_000), ("years", years, 1, MOST_YEARS), ("every_days", every_days, 28, 3650),
+    ):  # fmt: skip
+        if not low <= value <= high:
+            raise InputError(f"{name} must lie between {low} and {high}, not {value}")
+    kernel, p = compose_ms(("steroids",)), draws[draw]
+    days = np.arange(0, round(years * YEAR) + 1, every_days)
+    for first in range(0, people, chunk):
+        index = np.arange(first, min(first + chunk, people), dtype=np.uint64)
+        yield _chunk(kernel, p, index, days, onset, onset_year, derive_seed(seed, "natural history"), threads)
+        if progress is not None:
+            progress(min(1.0, (first + chunk) / people))
+
+
+def _chunk(
+    kernel: Kernel, p: Mapping[str, float], index: NDArray[np.uint64], days: NDArray[np.int64], onset: Onset,
+    onset_year: float, seed: int, threads: int,
+) -> dict[str, Table]:  # fmt: skip
+    n, v = len(index), len(days)
+    horizon = int(days[-1])
+    constants, state = people_at_onset(
+        seed, index, p, entry_year=np.full(n, onset_year), duration_years=np.zeros(n), onset=onset, era=1.0
+    )
+    people = kernel.population(0, index, constants, state)
+    row, day = np.repeat(np.arange(n), v), np.tile(days, n)
+    told = kernel.advance(people, 0, horizon, p, seed, visits=(row, day), threads=threads)
+    events = told.events
+    if told.overflow or len(told.failed["patient"]):
+        raise FloatingPointError(
+            f"{len(told.failed['patient'])} people left the finite numbers, {told.overflow} events did not fit the log"
+        )
+    died = np.full(n, EVER)
+    of_death = events["kind"] == kernel.event("death")
+    died[events["patient"][of_death]] = events["day"][of_death]
+    known = from_draw(p)
+
+    # nobody is examined after death; rows stay ordered by person and day
+    alive = day < died[row]
+    row, day = row[alive], day[alive]
+    seen = {name: x[alive] for name, x in told.observed.items()}
+    visit, ids, first, m = day // days[1] if v > 1 else day, index[row], day == 0, len(row)
+    place = np.full((n, v), -1)
+    place[row, visit] = np.arange(m)
+
+    rater, held = EdssRater(seed, "natural.edss", load(EdssParameters, known)), RaterState.fresh(n)
+    edss, pyramidal = np.empty(m), np.empty(m)
+    for k, at in enumerate(days):
+        who = np.flatnonzero(place[:, k] >= 0)
+        here = place[who, k]
+        rating = rater.rate(index[who], at, deficits(seen, here), weights(constants, who), held.take(who))
+        held.put(who, rating.state)
+        edss[here], pyramidal[here] = rating.edss, rating.fs[:, 0]
+    baseline = place[row, 0]
+    scans = scan(
+        seed, ids, day, gd_lesions=seen["gd_lesions"], t2_counter=seen["n_t2"],
+        t2_counter_previous=np.where(first, seen["n_t2"], np.roll(seen["n_t2"], 1)), t2_volume_ml=seen["t2_volume_ml"],
+        brain_volume_change_pct=np.maximum(seen["brain_volume_pct"] - seen["brain_volume_pct"][baseline], -100.0),
+        is_baseline=first, stream="natural.mri", parameters=load(MriParameters, known),
+    )  # fmt: skip
+    noise = normals(seed, ids, day, "natural.nfl", 1)[:, 0]
+    body = weights(constants, row)
+    walking = functional_systems(deficits(seen), body, load(EdssParameters, known))[1]
+    year = max(1, round(365 / days[1])) if v > 1 else 1  # visits in a year
+    ago = np.where(visit >= year, place[row, np.maximum(visit - year, 0)], -1)
+    rise = np.where(ago >= 0, walking - walking[ago], np.nan)
+    progressive = np.zeros(m, bool)
+    if onset != "primary":
+        progressive = secondary_progressive(rise, edss, seen["days_since_relapse"], p)
+
+    key = {"replicate": np.zeros(m, int), "patient": ids.astype(int), "day": day}
+    relapse = (events["kind"] == kernel.event("relapse")) & (events["day"] < died[events["patient"]])
+    zero, number = np.zeros(n, int), index.astype(int)
+    dead = died <= horizon
+    return {
+        "patients": make(
+            "patients", replicate=zero, patient=number, arm=np.full(n, onset), recruit=number, entry_day=zero,
+            closure_day=np.full(n, horizon), age_years=constants["age0"], female=constants["female"],
+            disease_duration_years=zero, relapses_last_12_months=zero + (onset != "primary"), edss=edss[first],
+            gd_lesions=scans["gd_lesions"][first], t2_volume_ml=scans["t2_volume_ml"][first],
+            pyramidal_fs=pyramidal[first],
+        ),
+        "visits": make(
+            "visits", **key, visit=visit, edss=edss, pyramidal_fs=pyramidal,
+            nfl_pg_ml=nfl(seen["nfl_pg_ml"], noise, load(FluidParameters, known)),
+        ),
+        "mri": make("mri", **key, visit=visit, **scans),
+        "relapses": make(
+            "relapses", replicate=np.zeros(relapse.sum(), int), patient=index[events["patient"][relapse]].astype(int),
+            day=events["day"][relapse],
+        ),
+        "disposition": make(
+            "disposition", replicate=zero, patient=number, day=np.where(dead, died, horizon),
+            event=np.where(dead, "died", "completed"), reason=np.where(dead, "death from any cause", "horizon"),
+        ),
+        "truth_patients": {
+            "replicate": zero, "patient": number, **{k: constants[k] for k in ("alpha", "m", "rho", "sev")}
+        },
+        "truth_visits": {
+            **key,
+            "edss": true_edss(deficits(seen), body, load(EdssParameters, known)),
+            "ambulation_index": walking,
+            "smouldering": seen["smouldering"],
+            "progressive": progressive,
+        },
+    }  # fmt: skip
+
+
+def surviving(p: Mapping[str, float], age: Any, years: Any) -> NDArray[Any]:
+    """Probability that somebody of the general population lives on: Gompertz mortality, as the disease multiplies it.
+
+    Parameters
+    ----------
+    p : mapping
+        Parameters by registered name (``ms.gompertz_a``, 1/year, and ``ms.gompertz_b``, 1/year).
+    age, years : array_like
+        Age now, and years ahead, in years; broadcast.
+    """
+    return np.asarray(np.exp(-cumulative_mortality(p, age, years)))
+
+
+def cumulative_mortality(p: Mapping[str, float], age: Any, years: Any) -> NDArray[Any]:
+    """Deaths that the general population expects a person between ``age`` and ``age + years`` (Gompertz)."""
+    a, b = p["ms.gompertz_a"], p["ms.gompertz_b"]
+    start = np.asarray(age, float)
+    return np.asarray(a / b * (np.exp(b * (start + np.asarray(years, float))) - np.exp(b * start)))
