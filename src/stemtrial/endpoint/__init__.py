@@ -3,6 +3,7 @@
 from stemtrial.endpoint.change import changes
 from stemtrial.endpoint.definition import define, definitions, find, needs
 from stemtrial.endpoint.derive import Counts, Events, Values, derive
+from stemtrial.endpoint.readout import readout
 from stemtrial.endpoint.rules import (
     ConfirmedChange,
     Death,
@@ -38,4 +39,5 @@ __all__ = [
     "derive",
     "find",
     "needs",
+    "readout",
 ]

@@ -126,7 +126,7 @@ def find_changes(
                 if exclude >= 0 and r > first and d - relapse_day[r - 1] <= exclude:
                     continue
             last = visit_time(d, number[j], months[group[i]])
-            holds = sign * (x - reference) >= need - _EPS and not (blocked.shape[0] and blocked[j])
+            holds = need > 0.0 and sign * (x - reference) >= need - _EPS and not (blocked.shape[0] and blocked[j])
             confirmed = False
             if not holds:
                 onset = -1
