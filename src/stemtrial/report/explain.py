@@ -17,11 +17,11 @@ from stemtrial.kernel.effect import Effect, Log, Set, SetAt, hazard_state
 from stemtrial.kernel.model import NEVER, SLOW_DAYS, Model
 from stemtrial.parameters import Parameter, registry
 from stemtrial.report.formula import formula
-from stemtrial.therapy import FAMILIES, TherapyInfo, catalogue, compose_ms, drugs
+from stemtrial.therapy import FAMILIES, TherapyInfo, catalogue, compose_ms, family_of
+from stemtrial.therapy import modelled as _modelled
 
 Explained = dict[str, Any]
 _DISEASES = {"ms": "Multiple sclerosis: a patient as equations"}
-_FAMILY_OF = {"ahsct": "ahsct", "dmt": "drugs", "steroid": "steroids"}
 _ALL = tuple(sorted(FAMILIES))
 
 
@@ -65,7 +65,7 @@ def explain(subject: str) -> Explained:
 
 def modelled(info: TherapyInfo) -> bool:
     """Whether a therapy of the catalogue has a model, so that a protocol that gives it can be run."""
-    return info.family != "dmt" or info.name in drugs.DRUGS
+    return info.name in _modelled()
 
 
 def standing(source: str) -> str:
@@ -251,11 +251,10 @@ def _therapy(name: str) -> Explained:
                 f"In the catalogue, but without a model yet: a protocol that gives it cannot run. Modelled: {has}."
             )
             return out
-    family = _FAMILY_OF[info.family] if info else name
+    family = family_of(name) if info else name
     bare, model = compose_ms(()).model, compose_ms((family,)).model
-    doses = [d for d in model.doses if d not in bare.doses]
-    if name in drugs.DRUGS:
-        doses = [d for d in doses if d in (f"drugs.start.{name}", "drugs.stop")]
+    others = set(FAMILIES[family].therapies) - {name} if info else set()
+    doses = [d for d in model.doses if d not in bare.doses and others.isdisjoint(d.split("."))]
     new = set(model.states) - set(bare.states)
     known = {j["name"] for j in _jumps(bare)}
     about = inspect.cleandoc(inspect.getmodule(FAMILIES[family].on_ms).__doc__ or "")
@@ -276,16 +275,15 @@ def _therapy(name: str) -> Explained:
             for k, (_, u, m) in model.observables.items()
             if k not in bare.observables
         ],
-        "parameters": [_parameter(p) for p in _parameters_of(family, name)],
+        "parameters": [_parameter(p) for p in _parameters_of(family, name, others)],
     }
 
 
-def _parameters_of(family: str, name: str) -> list[Parameter]:
-    mine = [p for p in registry().values() if p.name.startswith(f"{family}.")]
-    if name not in drugs.DRUGS:
-        return mine
-    others = set(drugs.DRUGS) - {name}
-    return [p for p in mine if others.isdisjoint(p.name.split("."))]
+def _parameters_of(family: str, name: str, others: set[str]) -> list[Parameter]:
+    """Numbers of a family without those of its other therapies, and harms that are drawn beside the kernel."""
+    mine = [p for p in registry().values() if p.name.startswith(f"{family}.") and others.isdisjoint(p.name.split("."))]
+    given = {name} if name in catalogue() else set(FAMILIES[family].therapies)
+    return mine + [p for p in registry().values() if p.name.startswith("harms.") and p.name.split(".")[-1] in given]
 
 
 # -- endpoint --------------------------------------------------------------------------------------------------------

@@ -1,16 +1,36 @@
-"""Disease-modifying drugs as one family: four channels that follow the drug taken, on mechanisms only.
+"""Drugs that hold disease back while they are taken: channels that follow what is taken, on mechanisms only.
 
-A drug is a vector of targets (``drugs.parameters.yaml``); starting one sets the targets, stopping it sets them to zero,
-and each channel follows with the drug's onset or the washout. A switch is a start: what was there fades while the
-new effect builds up.
+A drug is a vector of effects on channels (``drugs.parameters.yaml``). Starting one sets the targets that the channels
+approach with its onset; what a drug taken before had reached fades beside it with that drug's own washout. A drug that
+is added to another multiplies what is left of each rate. Dose: ``e(r) = e r (1 + h)/(r + h)``, r the dose over the
+reference dose, 0.99 at most.
+
+Rebound: cells that were kept from the CNS, or in lymph nodes, are *trapped*. That pool follows the block of entry
+slowly, and where entry reopens faster than it empties, lesions exceed what the patient would have had untreated.
 """
 
 from __future__ import annotations
 
-from stemtrial.kernel import Effect, Expr, Model, exp
+from stemtrial.kernel import Effect, Expr, Model, exp, floor, maximum, minimum, where
 from stemtrial.therapy.family import Facts, Family, Numbers, Order, Settings, amounts, stop_offset
 
-DRUGS = ("interferon_beta", "glatiramer", "dimethyl_fumarate", "fingolimod", "natalizumab", "mitoxantrone")
+DRUGS = (
+    "interferon_beta",
+    "interferon_beta_im",
+    "glatiramer",
+    "teriflunomide",
+    "dimethyl_fumarate",
+    "fingolimod",
+    "siponimod",
+    "ozanimod",
+    "ponesimod",
+    "natalizumab",
+    "evobrutinib",
+    "tolebrutinib",
+    "laquinimod",
+    "mitoxantrone",
+    "cyclophosphamide",
+)
 CHANNELS = {
     "activation": "effector_drive",
     "entry": "lesion_activity",
@@ -18,51 +38,122 @@ CHANNELS = {
     "enhancement": "",
 }
 """Channel -> the disease's rate that it lowers; enhancement hides lesions from the scan only."""
+MOST = 0.99
+NOTHING = 1e-12  # above what rounding leaves when one drug of a combination is withdrawn
+
+
+def dose_response(ratio: Expr, half: Expr) -> Expr:
+    """Effect at a dose over the effect at the reference dose; a ratio of 0 stands for the reference dose."""
+    r = where(ratio < NOTHING, 1.0, ratio)
+    return r * (1.0 + half) / (r + half)
 
 
 def on_ms(m: Model) -> None:
-    """Compose the drugs onto MS: doses ``drugs.start.<drug>`` and ``drugs.stop``."""
-    level: dict[str, Expr] = {}
-    target: dict[str, Expr] = {}
-    for channel in CHANNELS:
-        level[channel] = m.state(f"drugs.{channel}", "1", f"effect on {channel} now")
-        target[channel] = m.state(f"drugs.{channel}_to", "1", f"effect on {channel} that the drug taken drives to")
-    pace = m.state("drugs.pace", "1/step", "share of the way made a step")
-    for channel, rate in CHANNELS.items():
-        m.update(level[channel], (target[channel] - level[channel]) * pace + level[channel], "follows the drug taken")
+    """Compose onto MS: ``drugs.start.<drug>`` adds one, ``drugs.withdraw`` ends one, ``drugs.stop`` ends all."""
+
+    def p(symbol: str) -> Expr:
+        return m.parameter(f"drugs.{symbol}")
+
+    def share(days: Expr) -> Expr:
+        return 1.0 - exp(-m.dt / days)
+
+    start, target, before = {}, {}, {}
+    for c in CHANNELS:
+        start[c] = m.state(f"drugs.{c}_from", "1", f"effect on {c} at the last change")
+        target[c] = m.state(f"drugs.{c}_to", "1", f"effect on {c} that what is taken drives to")
+        before[c] = m.state(f"drugs.{c}_before", "1", f"effect on {c} when the drug before was stopped")
+    way = m.state("drugs.way", "1", "share of the way made since the last change")
+    pace = m.state("drugs.pace", "1/step", "share of the rest of the way made a step")
+    left = m.state("drugs.left", "1", "share left of the effects of the drug before", 1.0)
+    fading = m.state("drugs.fading", "1/step", "share of that lost a step")
+    washes = m.state("drugs.washes", "1/step", "share lost a step once what is taken is stopped")
+    taken = m.state("drugs.taken", "1", "drugs taken, one binary digit each")
+    trapped = m.state("drugs.trapped", "1", "share of effectors kept away by the block of entry")
+
+    m.update(way, (1.0 - way) * pace + way, "approaches 1 by the onset, or the washout of a drug withdrawn")
+    m.update(left, left - left * fading, "fades by the washout of the drug before")
+    kept = {c: (1.0 - (start[c] + (target[c] - start[c]) * way)) * (1.0 - before[c] * left) for c in CHANNELS}
+    for c, rate in CHANNELS.items():
         if rate:
-            m.modify(rate, 1.0 - level[channel])
+            m.modify(rate, kept[c])
+    blocked = 1.0 - kept["entry"]
+    m.relax(trapped, to=blocked, tau=p("trapped_days"), text="follows the block of entry")
+    m.modify("lesion_activity", 1.0 + p("rebound") * maximum(0.0, trapped - blocked))
+    m.observe("hidden_fraction", 1.0 - kept["enhancement"], "1", "share of enhancing lesions that drugs hide")
     fluid = m.state_node("V_to")
 
-    def start(drug: str) -> None:
-        def effect(e: Effect) -> None:
-            for channel in CHANNELS:
-                e.set(target[channel], m.parameter(f"drugs.{drug}.{channel}"))
-            e.set(fluid, m.parameter(f"drugs.{drug}.fluid"))
-            e.set(pace, 1.0 - exp(-m.dt / m.parameter(f"drugs.onset.{drug}")))
+    def has(e: Effect, one: Expr | float) -> Expr:
+        """1 if a drug is among those taken: its binary digit, ``one`` being its power of two."""
+        digits = e.read(taken)
+        return floor(digits / one) - 2.0 * floor(digits * 0.5 / one)
 
-        m.on_dose(f"drugs.start.{drug}", effect, (), f"{drug} is taken from now on")
+    def here(e: Effect, c: str) -> Expr:
+        return e.read(start[c]) + (e.read(target[c]) - e.read(start[c])) * e.read(way)
 
-    for drug in DRUGS:
-        start(drug)
+    def effect_of(e: Effect, effect: Expr) -> Expr:
+        return minimum(MOST, effect * dose_response(e.amount("dose_ratio"), p("half_dose")))
+
+    def define(drug: str, k: int) -> None:
+        def begin(e: Effect) -> None:
+            new = 1.0 - has(e, 2.0**k)  # a drug added to itself adds nothing
+            for c in CHANNELS:
+                e.set(start[c], here(e, c))
+                e.set(target[c], 1.0 - (1.0 - e.read(target[c])) * (1.0 - effect_of(e, p(f"{drug}.{c}")) * new))
+            e.add(fluid, effect_of(e, p(f"{drug}.fluid")) * new)
+            e.set(way, 0.0)
+            e.set(pace, share(p(f"onset.{drug}")))
+            e.set(washes, share(p(f"washout.{drug}")))
+            e.add(taken, new * 2.0**k)
+
+        m.on_dose(f"drugs.start.{drug}", begin, ("dose_ratio",), f"{drug} is taken from now on, beside what is taken")
+
+    def withdraw(e: Effect) -> None:
+        number = e.amount("drug")
+        one = e.table([2.0**k for k in range(len(DRUGS))], number)
+        was = has(e, one)
+        for c in CHANNELS:
+            less = effect_of(e, e.table([p(f"{d}.{c}") for d in DRUGS], number))
+            rest = 1.0 - (1.0 - e.read(target[c])) / (1.0 - less * was)
+            e.set(start[c], here(e, c))
+            e.set(target[c], where(rest * rest < NOTHING * NOTHING, 0.0, rest))
+        shift = effect_of(e, e.table([p(f"{d}.fluid") for d in DRUGS], number))
+        e.set(fluid, maximum(0.0, e.read(fluid) - shift * was))
+        e.set(way, 0.0)
+        e.set(pace, where(was > 0.5, share(e.table([p(f"washout.{d}") for d in DRUGS], number)), e.read(pace)))
+        e.add(taken, was * one * -1.0)
 
     def stop(e: Effect) -> None:
-        for channel in CHANNELS:
-            e.set(target[channel], 0.0)
+        for c in CHANNELS:
+            e.set(before[c], 1.0 - (1.0 - here(e, c)) * (1.0 - e.read(before[c]) * e.read(left)))
+        for c in CHANNELS:
+            e.set(start[c], 0.0)
+            e.set(target[c], 0.0)
+        e.set(left, 1.0)
+        e.set(fading, e.read(washes))
         e.set(fluid, 0.0)
-        e.set(pace, 1.0 - exp(-m.dt / m.parameter("drugs.washout")))
+        e.set(taken, 0.0)
 
-    m.on_dose("drugs.stop", stop, (), "the drug taken is stopped")
-    m.observe("hidden_fraction", level["enhancement"], "1", "share of enhancing lesions that the drug hides")
+    for k, drug in enumerate(DRUGS):
+        define(drug, k)
+    m.on_dose(
+        "drugs.withdraw", withdraw, ("drug", "dose_ratio"), "one drug of those taken is stopped, the others go on"
+    )
+    m.on_dose("drugs.stop", stop, (), "all drugs taken are stopped")
 
 
 def prescribe(name: str, settings: Settings, facts: Facts, parameters: Numbers, added: bool) -> list[Order]:
-    """Start a drug, and stop it on its ``stop_day``."""
+    """Start a drug, and stop it on its ``stop_day`` or, mitoxantrone, where its lifetime dose is reached."""
     n = len(facts["edss"])
-    given = amounts(n, float(settings.get("dose_ratio", 1.0)), float(added))
-    orders = [Order(0, f"drugs.start.{name}", given)]
-    stop = stop_offset(settings)
-    return orders if stop is None else [*orders, Order(stop, "drugs.stop")]
+    ratio = float(settings.get("dose_ratio", 1.0))
+    orders = [] if added else [Order(0, "drugs.stop")]
+    orders.append(Order(0, f"drugs.start.{name}", amounts(n, ratio)))
+    last = stop_offset(settings)
+    if name == "mitoxantrone":
+        limit = int(parameters["drugs.mitoxantrone_days"] / ratio)
+        last = limit if last is None else min(last, limit)
+    if last is not None:
+        orders.append(Order(last, "drugs.withdraw", amounts(n, DRUGS.index(name), ratio)))
+    return orders
 
 
 FAMILY = Family("drugs", on_ms, DRUGS, prescribe, stop="drugs.stop")

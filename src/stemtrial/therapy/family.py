@@ -89,6 +89,8 @@ class Family:
         Who cannot be given it.
     harms : mapping of str to Harm
         Events that the kernel logs as harm of this family, by event kind.
+    exclusive : bool
+        Whether a patient can have only one of its therapies at a time.
     """
 
     name: str
@@ -98,6 +100,7 @@ class Family:
     stop: str | None = None
     failure: Failure | None = None
     harms: Mapping[str, Harm] = field(default_factory=dict)
+    exclusive: bool = False
 
 
 def amounts(n: int, *columns: Any) -> NDArray[np.float64]:

@@ -96,8 +96,8 @@ class TherapyInfo(BaseModel):
         The name in a protocol.
     label : str
         The name in a report.
-    family : {"ahsct", "dmt", "steroid"}
-        Kind of therapy.
+    family : {"ahsct", "dmt", "steroid", "remyelination"}
+        Kind of therapy, as people speak of it; :func:`stemtrial.therapy.family_of` names the family that models it.
     entry : {"one_off", "course", "continuous"}
         Given once; for a limited time that the therapy itself knows; or until stopped.
     posology : str
@@ -105,14 +105,15 @@ class TherapyInfo(BaseModel):
     source : str
         Study id or DOI of the posology.
     fields : dict of str to RegimenField
-        The fields of a regimen entry beside ``therapy``, always with ``day``, and with ``stop_day`` unless given once.
+        The fields of a regimen entry beside ``therapy``: always ``day``; ``stop_day`` unless given once; ``dose_ratio``
+        for a drug whose effect stands for a reference dose.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     label: str
-    family: Literal["ahsct", "dmt", "steroid"]
+    family: Literal["ahsct", "dmt", "steroid", "remyelination"]
     entry: Literal["one_off", "course", "continuous"]
     posology: str
     source: str
@@ -129,6 +130,14 @@ _DAY = RegimenField(
 _STOP_DAY = RegimenField(
     kind="day", unit="d", optional=True, meaning="day on which it stops; left out, it goes on", source="by definition"
 )
+_DOSE_RATIO = RegimenField(
+    kind="number",
+    minimum=0.05,
+    maximum=5,
+    default=1,
+    meaning="dose over the dose that `posology` states",
+    source="the response to it: drugs.half_dose",
+)
 
 
 @functools.cache
@@ -138,8 +147,10 @@ def catalogue() -> Mapping[str, TherapyInfo]:
     entries: dict[str, dict[str, Any]] = yaml.safe_load(text)
     therapies = {}
     for name, entry in entries.items():
-        timing = {"day": _DAY} if entry["entry"] == "one_off" else {"day": _DAY, "stop_day": _STOP_DAY}
-        therapies[name] = TherapyInfo.model_validate(entry | {"name": name, "fields": entry.get("fields", {}) | timing})
+        fields = {"day": _DAY} if entry["entry"] == "one_off" else {"day": _DAY, "stop_day": _STOP_DAY}
+        if entry["family"] in ("dmt", "remyelination"):
+            fields["dose_ratio"] = _DOSE_RATIO
+        therapies[name] = TherapyInfo.model_validate(entry | {"name": name, "fields": entry.get("fields", {}) | fields})
     return therapies
 
 

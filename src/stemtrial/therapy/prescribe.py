@@ -6,14 +6,16 @@ regimen, the second and later ones with ``added``. Orders of one day are given i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import itertools
+from collections.abc import Collection, Mapping, Sequence
 
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.parameters import registry
-from stemtrial.therapy import ahsct, drugs, steroids
+from stemtrial.therapy import ahsct, anti_cd20, depleting, drugs, remyelination, steroids
 from stemtrial.therapy.family import Facts, Failure, Family, Harm, Numbers, Order, Settings
 
-FAMILIES: Mapping[str, Family] = {f.name: f for f in (ahsct.FAMILY, drugs.FAMILY, steroids.FAMILY)}
+_MODULES = (ahsct, anti_cd20, depleting, drugs, remyelination, steroids)
+FAMILIES: Mapping[str, Family] = {m.FAMILY.name: m.FAMILY for m in _MODULES}
 """Families by name."""
 
 _OF = {therapy: family for family in FAMILIES.values() for therapy in family.therapies}
@@ -69,6 +71,27 @@ def prescribe(
     return _family(name).prescribe(name, settings, facts, known, added)
 
 
+def refuse_together(names: Sequence[str]) -> None:
+    """Refuse therapies that cannot be given to one patient at the same time.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Therapies whose time overlaps.
+
+    Raises
+    ------
+    InputError
+        If a therapy is named twice, or two of a family that knows only one at a time.
+    """
+    for a, b in itertools.combinations(names, 2):
+        if a == b:
+            raise InputError(f"'{a}' is given twice at the same time; name it once, with `dose_ratio` for more")
+        family = _family(a)
+        if family.exclusive and family is _family(b):
+            raise InputError(f"'{a}' and '{b}' act alike and have no model together; give one, or one after the other")
+
+
 def stopping(families: Collection[str]) -> tuple[str, ...]:
     """Doses that end all that is taken of some families; given before a switch. They carry no amounts."""
     return tuple(f.stop for f in FAMILIES.values() if f.name in families and f.stop is not None)
@@ -97,5 +120,5 @@ def _family(name: str) -> Family:
 
 __all__ = [
     "FAMILIES", "Failure", "Harm", "Order", "failure_of", "family_of", "kernel_harms", "modelled", "prescribe",
-    "stopping", "stops",
+    "refuse_together", "stopping", "stops",
 ]  # fmt: skip
