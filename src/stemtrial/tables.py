@@ -30,11 +30,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Schema:
-    """Name, key columns and columns of one kind of table."""
+    """Name, key columns and columns of one kind of table; ``optional`` ones may be absent."""
 
     name: str
     keys: tuple[str, ...]
     columns: Mapping[str, Column]
+    optional: Mapping[str, Column]
 
 
 _KEY = {
@@ -44,12 +45,14 @@ _KEY = {
 _DAY = {"day": Column("i4", "d", "days since the patient's randomisation")}
 
 
-def _schema(name: str, keys: tuple[str, ...], **columns: tuple[str, str, str]) -> Schema:
+def _schema(
+    name: str, keys: tuple[str, ...], optional: Mapping[str, Column] | None = None, **columns: tuple[str, str, str]
+) -> Schema:
     base: dict[str, Column] = dict(_KEY)
     if "day" in keys:
         base.update(_DAY)
     base.update({k: Column(*v) for k, v in columns.items()})
-    return Schema(name, keys, base)
+    return Schema(name, keys, base, optional or {})
 
 
 SCHEMAS: dict[str, Schema] = {
@@ -76,7 +79,15 @@ SCHEMAS: dict[str, Schema] = {
             visit=("i2", "1", "number of the scheduled visit; -1 for a visit at a relapse"),
             edss=("f8", "EDSS", "rated EDSS"),
         ),
-        _schema("relapses", ("replicate", "patient", "day")),
+        _schema(
+            "relapses",
+            ("replicate", "patient", "day"),
+            optional={
+                "severity": Column(
+                    "f8", "EDSS", "EDSS rated at the relapse visit minus that rated before; NaN without such a visit"
+                )
+            },
+        ),
         _schema(
             "mri",
             ("replicate", "patient", "day"),
@@ -90,7 +101,12 @@ SCHEMAS: dict[str, Schema] = {
             "exposure",
             ("replicate", "patient", "day"),
             therapy=("U32", "1", "therapy that starts on this day"),
-            reason=("U24", "1", "why it starts: randomised, switch, crossover"),
+            stop_day=(
+                "i4",
+                "d",
+                "day on which it was stopped; -1 if it went on to the end of follow-up or cannot stop",
+            ),
+            reason=("U24", "1", "why it starts: randomised, switch, added, crossover"),
         ),
         _schema(
             "adverse_events",
@@ -106,12 +122,24 @@ SCHEMAS: dict[str, Schema] = {
             event=("U24", "1", "completed, dropped_out, died, crossed_over"),
             reason=("U40", "1", "why"),
         ),
+        _schema(
+            "truth_visits",
+            ("replicate", "patient", "day"),
+            visit=("i2", "1", "number of the scheduled visit; 0 at baseline, -1 at a relapse"),
+            edss_true=("f8", "EDSS", "EDSS that an examiner without error would give"),
+            optional={
+                f"x_{cause}": Column(
+                    "f8", "fraction", f"axonal function lost by {cause} since randomisation, all regions"
+                )
+                for cause in ("acute", "demyelination", "smouldering")
+            },
+        ),
     )
 }
 
 
 def make(name: str, **columns: NDArray[Any]) -> Table:
-    """Build a table of schema ``name``; extra columns (instruments) are allowed after the declared ones.
+    """Build a table of schema ``name``; optional and extra columns (instruments) stand after the declared ones.
 
     Raises
     ------
@@ -125,7 +153,9 @@ def make(name: str, **columns: NDArray[Any]) -> Table:
     if missing:
         raise InputError(f"table '{name}' lacks column '{missing[0]}'; it needs {', '.join(schema.columns)}")
     out: Table = {c: np.asarray(columns[c], dtype=spec.dtype) for c, spec in schema.columns.items()}
-    out.update({c: np.asarray(v) for c, v in columns.items() if c not in schema.columns})
+    for c, v in columns.items():
+        if c not in schema.columns:
+            out[c] = np.asarray(v, dtype=schema.optional[c].dtype if c in schema.optional else None)
     lengths = {c: len(v) for c, v in out.items()}
     if len(set(lengths.values())) > 1:
         raise InputError(f"columns of table '{name}' differ in length: {lengths}")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from stemtrial.cohort.recruit import EXAMINED, HISTORY
-from stemtrial.endpoint import Definition, definitions, find
+from stemtrial.endpoint import Definition, definitions, find, needs
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.evidence import study
+from stemtrial.observe import instruments
 from stemtrial.predict.estimate import rows_of
-from stemtrial.therapy import catalogue, drugs
+from stemtrial.therapy import catalogue, modelled
 from stemtrial.trial.protocol import Protocol
 from stemtrial.trial.regimen import Choice, Treatment
-from stemtrial.trial.rules import HazardRule, WhenRule
+from stemtrial.trial.rules import HazardRule
 
 Loc = tuple[str | int, ...]
 
@@ -58,22 +59,15 @@ def obstacles(protocol: Protocol) -> Iterator[tuple[Loc, str]]:
             valid = did_you_mean(unknown[0], HISTORY | EXAMINED)
             yield ("population", "eligibility", i), f"screening does not measure '{unknown[0]}' yet{valid}"
     for arm, a in protocol.arms.items():
-        for i, entry in enumerate(a.regimen):
-            loc: Loc = ("arms", arm, "regimen", i)
-            if not isinstance(entry, Choice):
-                yield from _unmodelled(entry.therapy, (*loc, "therapy"), whole=True)
-                continue
-            for name in entry.of:
-                yield from _unmodelled(name, (*loc, "of", name))
-            if entry.switch_on not in (None, "relapse"):
-                yield (*loc, "switch_on"), f"a switch on '{entry.switch_on}' is not computed yet; use relapse"
-            if entry.switch_to != "remaining":
-                yield from _unmodelled(entry.switch_to, (*loc, "switch_to"))
-    for i, when in enumerate(protocol.rules):
-        if isinstance(when, WhenRule):
-            yield from _rule(when, ("rules", i))
-        if isinstance(when, HazardRule) and (when.named() or when.after):
-            yield ("rules", i), "drop-out by arm or after an event is not computed yet; leave arm and after out"
+        yield from _regimen(a.regimen, ("arms", arm, "regimen"))
+    for i, step in enumerate(protocol.rules):
+        if isinstance(step, HazardRule):
+            if step.after is not None:
+                yield from _event(step.after, ("rules", i, "after"))
+            continue
+        yield from _event(step.when, ("rules", i, "when"))
+        if step.entry is not None:
+            yield from _entry(step.entry, ("rules", i, "to"))
     yield from _endpoints(protocol)
 
 
@@ -86,6 +80,7 @@ def _endpoints(protocol: Protocol) -> Iterator[tuple[Loc, str]]:
     outcomes = {o.outcome_id: o for o in reproduced.outcomes} if reproduced else {}
     unknown = False
     for below, use in protocol.endpoints.located():
+        yield from _unmeasured(use.id, ("endpoints", *below, "id"))
         fits = estimators_of(find(use.id))
         if use.estimator not in fits:
             kind = find(use.id).kind.replace("_", " ")
@@ -124,23 +119,47 @@ def refuse(protocol: Protocol) -> None:
         raise InputError(f"{'.'.join(map(str, loc))}: {message}")
 
 
-def _unmodelled(name: str, loc: Loc, whole: bool = False) -> Iterator[tuple[Loc, str]]:
-    valid = (*(["ahsct"] if whole else []), *drugs.DRUGS)
-    if name in valid:
+def _regimen(entries: Sequence[Treatment | Choice], loc: Loc) -> Iterator[tuple[Loc, str]]:
+    for i, entry in enumerate(entries):
+        yield from _entry(entry, (*loc, i))
+        # a choice stands for each of its drugs, of which a patient gets one
+        if isinstance(entry, Treatment) and any(
+            isinstance(b, Treatment) and (b.therapy, b.day) == (entry.therapy, entry.day) for b in entries[:i]
+        ):
+            yield (*loc, i, "therapy"), f"'{entry.therapy}' stands twice on day {entry.day}; keep one"
+
+
+def _entry(entry: Treatment | Choice, loc: Loc) -> Iterator[tuple[Loc, str]]:
+    if isinstance(entry, Treatment):
+        yield from _unmodelled(entry.therapy, (*loc, "therapy"))
         return
-    if catalogue()[name].family == "steroid":
-        yield loc, f"'{name}' is given for every reported relapse already, and has no other model; remove it"
-    elif name == "ahsct":
-        yield loc, f"'{name}' can be given by an arm only; name one of {', '.join(valid)}"
-    else:
-        yield loc, f"therapy '{name}' is in the catalogue, but has no model yet; valid: {', '.join(valid)}"
+    for name in entry.of:
+        yield from _unmodelled(name, (*loc, "of", name))
+    if entry.switch_on is not None:
+        yield from _event(entry.switch_on, (*loc, "switch_on"))
+    if entry.switch_to != "remaining":
+        yield from _unmodelled(entry.switch_to, (*loc, "switch_to"))
+        needed = [key for key, field in catalogue()[entry.switch_to].fields.items() if field.required]
+        if needed:
+            what = f"'{entry.switch_to}' needs the field '{needed[0]}', which a choice cannot give; use a rule"
+            yield (*loc, "switch_to"), what
 
 
-def _rule(rule: WhenRule, loc: Loc) -> Iterator[tuple[Loc, str]]:
-    waits = [k for k, d in definitions().items() if d.kind == "time_to_event"]
-    if rule.when not in waits:
-        yield (*loc, "when"), f"'{rule.when}' is no event that a visit can show; valid: {', '.join(waits)}"
-    if rule.action in ("add", "stop") or isinstance(rule.entry, Choice):
-        yield (*loc, "action"), f"'{rule.action}' is not computed yet; use cross_over, switch or withdraw"
-    if isinstance(rule.to, Treatment) or (rule.action == "switch" and rule.to is not None):
-        yield from _unmodelled(rule.to if isinstance(rule.to, str) else rule.to.therapy, (*loc, "to"))
+def _unmodelled(name: str, loc: Loc) -> Iterator[tuple[Loc, str]]:
+    if name not in modelled():
+        yield loc, f"therapy '{name}' is in the catalogue, but has no model yet{did_you_mean(name, modelled())}"
+
+
+def _event(name: str, loc: Loc) -> Iterator[tuple[Loc, str]]:
+    waits = ["relapse", *(k for k, d in definitions().items() if d.kind == "time_to_event")]
+    if name not in waits:
+        yield loc, f"'{name}' is no event that a visit can show{did_you_mean(name, waits)}"
+    elif name != "relapse":
+        yield from _unmeasured(name, loc)
+
+
+def _unmeasured(endpoint: str, loc: Loc) -> Iterator[tuple[Loc, str]]:
+    for table, columns in needs(endpoint).items():
+        for column in sorted(columns):
+            if table in ("visits", "mri") and getattr(instruments().get(column), "table", None) != table:
+                yield loc, f"'{endpoint}' needs '{column}', which no instrument of table '{table}' measures yet"

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemtrial.cohort.recruit import Recruits
-from stemtrial.errors import InputError
 from stemtrial.kernel import uniforms
-from stemtrial.therapy import FAMILIES, drugs
+from stemtrial.therapy.prescribe import family_of
 from stemtrial.trial.parts import MONTH_DAYS
 from stemtrial.trial.protocol import Protocol
 from stemtrial.trial.regimen import Choice
@@ -21,6 +20,8 @@ from stemtrial.trial.rules import HazardRule, WhenRule
 
 Ints = NDArray[np.int64]
 NEVER = 1 << 40
+CARE = ("interferon_beta", "methylprednisolone")
+"""What people may be treated with before they enter, and every reported relapse is."""
 
 
 def therapies_of(protocol: Protocol) -> tuple[str, ...]:
@@ -37,21 +38,20 @@ def therapies_of(protocol: Protocol) -> tuple[str, ...]:
 
 
 def families_of(protocol: Protocol) -> tuple[str, ...]:
-    """Therapy families that any arm, switch or crossover may give, and those of care before entry.
+    """Therapy families that any arm, rule or crossover may give, and those of care before entry and of relapses.
 
     Raises
     ------
     InputError
         If a therapy of the catalogue has no model yet.
     """
-    found = {"steroids", "drugs"}
-    for name in therapies_of(protocol):
-        if name == "ahsct":
-            found.add("ahsct")
-        elif name not in (*drugs.DRUGS, "methylprednisolone"):
-            valid = ", ".join(("ahsct", *drugs.DRUGS))
-            raise InputError(f"therapy '{name}' is in the catalogue, but has no model yet; valid: {valid}")
-    return tuple(sorted(found & set(FAMILIES)))
+    return tuple(sorted({family_of(name) for name in (*CARE, *therapies_of(protocol))}))
+
+
+def parameters_of(protocol: Protocol, parameters: Mapping[str, float]) -> Mapping[str, float]:
+    """Parameters as they hold in this trial: relapses go untreated where the protocol says so."""
+    untreated = {"steroids.speed": 0.0} if protocol.relapse_treatment == "none" else {}
+    return {**parameters, **untreated}
 
 
 def days_of(protocol: Protocol) -> tuple[int, int, float]:
@@ -150,10 +150,10 @@ def enter(protocol: Protocol, recruits: Recruits, seed: int, replicates: Ints) -
 
     leaves = np.full(len(row), NEVER)
     for k, rule in enumerate(r for r in protocol.rules if isinstance(r, HazardRule)):
-        wait = -np.log(uniform("trial.drop_out", k)) / max(rule.per_year, 1e-12) * 365.25
-        day = np.minimum(round(rule.from_month * MONTH_DAYS) + wait, NEVER).astype(np.int64)
-        stop = NEVER if rule.to_month is None else round(rule.to_month * MONTH_DAYS)
-        leaves = np.where(day < stop, np.minimum(leaves, np.maximum(day, 1)), leaves)
+        if rule.after is None:
+            day = drop_out_days(rule, uniform("trial.drop_out", k), np.zeros(len(row), np.int64))
+            mine = np.isin(arm, [list(protocol.arms).index(a) for a in rule.of(tuple(protocol.arms))])
+            leaves = np.where(mine, np.minimum(leaves, day), leaves)
     lottery = uniform("trial.withdrawal")
     for a, name in enumerate(protocol.arms):
         surplus = protocol.arms[name].n - protocol.analysis_set.get(name, protocol.arms[name].n)
@@ -164,6 +164,25 @@ def enter(protocol: Protocol, recruits: Recruits, seed: int, replicates: Ints) -
         replicate, place, arm, drawn.ravel(), entry_day, year + entry_day / 365.25, visit_day,
         np.maximum(np.minimum(last, closure - entry_day), 0), leaves,
     )  # fmt: skip
+
+
+def drop_out_days(rule: HazardRule, u: NDArray[np.float64], since: Ints) -> Ints:
+    """Day of drop-out under one hazard, ``NEVER`` where it does not strike.
+
+    Parameters
+    ----------
+    rule : HazardRule
+        The hazard.
+    u : ndarray
+        Uniform numbers, one a patient.
+    since : ndarray of int64
+        Day from which it may act, beside its ``from_month``.
+    """
+    wait = -np.log(u) / max(rule.per_year, 1e-12) * 365.25
+    begin = np.maximum(since, round(rule.from_month * MONTH_DAYS))
+    day = np.minimum(begin + wait, NEVER).astype(np.int64)
+    stop = NEVER if rule.to_month is None else round(rule.to_month * MONTH_DAYS)
+    return np.where(day < stop, np.maximum(day, since + 1), NEVER)
 
 
 def _randomise(protocol: Protocol, u: NDArray[np.float64]) -> Ints:

@@ -25,7 +25,7 @@ def test_every_number_is_finite_and_says_what_it_is():
 
 
 def test_no_number_is_both_assumed_and_given_a_source_of_its_own():
-    assert registry()["trial.mobilisation_days"].assumed
+    assert registry()["ahsct.mobilisation_days"].assumed
     assert registry()["drugs.onset.glatiramer"].assumed, "wherever the source says so"
     assert not registry()["ms.tauG"].assumed
 

@@ -132,8 +132,9 @@ def test_patients_are_recruits(run, recruits):
 # -- tables ------------------------------------------------------------------------------------------------------------
 def test_tables_follow_their_schema_sorted_with_unique_keys(run):
     assert run.trial.failed == run.trial.overflow == 0
-    for name, schema in tables.SCHEMAS.items():
-        t = run.t[name]
+    assert set(run.t) == {n for n in tables.SCHEMAS if not n.startswith("truth_")}
+    for name, t in run.t.items():
+        schema = tables.SCHEMAS[name]
         assert list(t)[: len(schema.columns)] == list(schema.columns)
         for c, spec in schema.columns.items():
             assert t[c].dtype == np.dtype(spec.dtype), (name, c)
@@ -258,7 +259,7 @@ def test_switches_follow_a_relapse_and_go_to_drugs_not_taken_before(run):
     # a relapse less than a week before a scheduled visit is acted on at that visit
     relapses = set(zip(run.who("relapses"), run.t["relapses"]["day"], strict=True))
     scheduled = set(zip(run.who("visits")[~at_relapse], run.t["visits"]["day"][~at_relapse], strict=True))
-    late = {(w, d) for w, d in scheduled if any((w, d - k) in relapses for k in range(7))}
+    late = {(w, d) for w, d in scheduled if any((w, d - k) in relapses for k in range(8))}
     crossed = dict(run.pairs("disposition", event="crossed_over"))
     taken: dict[int, set[str]] = {}
     switches = 0
@@ -438,7 +439,7 @@ def test_seeds_are_other_trials(mist, recruits, everything, point):
 
 
 def test_the_same_patient_in_another_arm_is_identical_until_treated(recruits, everything, point):
-    day, before = 300, 300 - int(point["trial.mobilisation_days"])
+    day, before = 300, 300 - int(point["ahsct.mobilisation_days"])
     point = point | {"ahsct.mobilisation_failure": 0.0}  # whoever fails stays on the drug taken before entry
     runs = [
         Run(protocol({"a": {"n": 60, "regimen": regimen}}), recruits, everything, point, replicates=3).t
@@ -449,7 +450,7 @@ def test_the_same_patient_in_another_arm_is_identical_until_treated(recruits, ev
     for name in ("visits", "relapses", "mri"):
         early = [{k: v[t[name]["day"] <= before] for k, v in t[name].items()} for t in runs]
         assert len(early[0]["day"]) > 20
-        for k in early[0]:
+        for k in set(early[0]) - {"severity"}:  # rated a week after the relapse
             np.testing.assert_array_equal(early[0][k], early[1][k], err_msg=f"{name}.{k}")
     late = [((t["mri"]["day"] > 400) * t["mri"]["new_t2_lesions"]).sum() for t in runs]
     assert late[1] < 0.5 * late[0]

@@ -1,0 +1,211 @@
+"""What the patients of a trial take: a protocol's therapies become doses of the kernel and rows of exposure."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemtrial.kernel import YEAR, Kernel, Schedule
+from stemtrial.tables import Table
+from stemtrial.therapy.info import catalogue
+from stemtrial.therapy.prescribe import FAMILIES, Order, failure_of, prescribe, stopping, stops
+from stemtrial.trial.book import Book
+from stemtrial.trial.regimen import Choice, Treatment
+from stemtrial.trial.ward import Ints, Ward
+
+STARTED = "randomised"
+"""Reason of the first regimen; every other reason replaces what was taken before."""
+ON = -1
+"""``stop_day`` of what nobody stopped."""
+
+
+@functools.cache
+def by_name(therapy: str) -> Treatment:
+    """A therapy with its defaults."""
+    return Treatment.model_validate({"therapy": therapy})
+
+
+class Dosing:
+    """Prescribes to rows of the ward and keeps what is planned.
+
+    Parameters
+    ----------
+    ward : Ward
+        The patients.
+    kernel : Kernel
+        Which doses there are.
+    book : Book
+        Receives failed harvests and their like.
+    """
+
+    def __init__(self, ward: Ward, kernel: Kernel, book: Book) -> None:
+        self.ward, self.kernel, self.book = ward, kernel, book
+        self._all_stop = tuple(d for d in stopping(FAMILIES) if d in kernel.model.doses)
+        self._planned = Schedule.empty()
+        self._new: list[Schedule] = []
+        self._taken: dict[str, NDArray[np.bool_]] = {}
+        self._given: list[tuple[Ints, Ints, Ints, str, str, int]] = []  # rows, from, until, therapy, reason, number
+        self._stopped: list[tuple[Ints, Ints, Ints, int]] = []  # rows, decided on, from, number
+        self._number = 0
+
+    # -- doses -------------------------------------------------------------------------------------------------------
+    def schedule(self, rows: Ints) -> Schedule:
+        """Doses still to come of some rows, patients numbered by their position."""
+        if self._new:
+            joined = Schedule.join([self._planned, *self._new])
+            self._planned = joined.take(np.flatnonzero(joined.day >= self.ward.now[joined.patient]))
+            self._new = []
+        where = np.full(len(self.ward), -1)
+        where[rows] = np.arange(len(rows))
+        position = where[self._planned.patient]
+        mine = self._planned.take(np.flatnonzero(position >= 0))
+        return Schedule(where[mine.patient], mine.day, mine.dose, mine.amounts)
+
+    def _give(self, rows: Ints, day: Any, dose: str, amounts: NDArray[np.float64] | None = None) -> None:
+        given = np.zeros((len(rows), 4)) if amounts is None else amounts
+        days = np.broadcast_to(np.asarray(day, np.int64), rows.shape)
+        self._new.append(Schedule(rows.astype(np.int64), days, np.full(len(rows), self.kernel.dose(dose)), given))
+
+    def _cancel(self, rows: Ints) -> None:
+        """Forget what is planned from today on."""
+        replaced = np.zeros(len(self.ward), bool)
+        replaced[rows] = True
+        now = self.ward.now
+
+        def kept(s: Schedule) -> Schedule:
+            return s.take(np.flatnonzero(~replaced[s.patient] | (s.day < now[s.patient])))
+
+        self._planned, self._new = kept(self._planned), [kept(s) for s in self._new]
+
+    # -- what protocols say ------------------------------------------------------------------------------------------
+    def stop(self, rows: Ints, day: Ints) -> None:
+        """Stop all therapy from ``day`` on, and forget what was planned."""
+        if len(rows) == 0:
+            return
+        self._cancel(rows)
+        for dose in self._all_stop:
+            self._give(rows, day, dose)
+        self._number += 1
+        self._stopped.append((rows, self.ward.now[rows], np.asarray(day), self._number))
+
+    def regimen(self, arm: str, rows: Ints, day: Ints, reason: str) -> None:
+        """Start an arm's regimen on ``day``; what was taken or planned before is stopped."""
+        entries = sorted(enumerate(self.ward.protocol.arms[arm].regimen), key=lambda e: e[1].day)
+        for _, entry in entries:
+            if isinstance(entry, Treatment):
+                rows, day = self._who_can(entry, rows, day)
+        if len(rows) == 0:
+            return
+        self.stop(rows, day)
+        running: list[Treatment | Choice] = []
+        for i, (k, entry) in enumerate(entries):
+            together = [e for e in running if e.day == entry.day]
+            for dose in dict.fromkeys(d for e in running if _replaces(entry, e) for d in stops(_name(e))):
+                self._give(rows, day + entry.day, dose)
+            running = [e for e in running if not _replaces(entry, e)] + [entry]
+            until = min((e.day for _, e in entries[i + 1 :] if _replaces(e, entry)), default=None)
+            self._start(entry, rows, day, reason, bool(together), f"trial.choice.{k}", until)
+
+    def switch(self, entry: Treatment | Choice, rows: Ints, stream: str) -> None:
+        """Stop what is taken and start another therapy today; who is left nothing to choose from goes on."""
+        rows, day = self._who_can(entry, rows, self.ward.now[rows])
+        if isinstance(entry, Choice):
+            rows = rows[self._open(entry, rows).any(1)]
+            day = self.ward.now[rows]
+        self.stop(rows, day)
+        self._start(entry, rows, day, "switch", False, stream)
+
+    def add(self, entry: Treatment | Choice, rows: Ints, stream: str) -> None:
+        """Start a therapy today beside what is taken."""
+        rows, day = self._who_can(entry, rows, self.ward.now[rows])
+        self._start(entry, rows, day, "added", True, stream)
+
+    def _who_can(self, entry: Treatment | Choice, rows: Ints, day: Ints) -> tuple[Ints, Ints]:
+        """Leave out those to whom it cannot be given; they stay on what they take, with a record."""
+        failure = None if isinstance(entry, Choice) else failure_of(entry.therapy)
+        if failure is None:
+            return rows, day
+        can = self.ward.uniform(failure.stream, rows) >= self.ward.parameters[failure.probability]
+        self.book.harm(failure.harm, _name(entry), rows[~can], day[~can] + entry.day)
+        return rows[can], day[can]
+
+    def _start(
+        self, entry: Treatment | Choice, rows: Ints, day: Ints, reason: str, added: bool, stream: str,
+        until: int | None = None,
+    ) -> None:  # fmt: skip
+        """Give an entry whose own day counts from ``day``; it ends ``until`` days after, unless stopped before."""
+        if len(rows) == 0:
+            return
+        if isinstance(entry, Choice):
+            names = list(entry.of)
+            weight = np.where(self._open(entry, rows, reason == STARTED), np.array(list(entry.of.values())), 0.0)
+            can = weight.any(1)
+            rows, day, weight = rows[can], day[can], weight[can]
+            u = self.ward.uniform(stream, rows, day + entry.day)
+            chosen = (np.cumsum(weight, 1) < (u * weight.sum(1))[:, None]).sum(1)
+            for k in np.unique(chosen):
+                mine, drawn = chosen == k, by_name(names[k]).model_copy(update={"day": entry.day})
+                self._start(drawn, rows[mine], day[mine], reason, added, stream, until)
+            return
+        ward, due, settings = self.ward, day + entry.day, {"day": entry.day, **entry.settings}
+        facts = {"edss": ward.last_edss[rows], "year": ward.who.year[rows] + due / YEAR, "day": due}
+        orders: Sequence[Order] = prescribe(entry.therapy, settings, facts, added=added, parameters=ward.parameters)
+        for order in orders:
+            self._give(rows, due + order.day, order.dose, order.amounts)
+        self._taken.setdefault(entry.therapy, np.zeros(len(ward), bool))[rows] = True
+        planned = [int(settings["stop_day"])] if "stop_day" in settings else []
+        last = min([*planned, *([] if until is None or not stops(entry.therapy) else [until])], default=None)
+        end = np.full(len(rows), ON) if last is None else day + last
+        self._number += 1
+        self._given.append((rows, due, end, entry.therapy, reason, self._number))
+
+    def _open(self, entry: Choice, rows: Ints, everything: bool = False) -> NDArray[np.bool_]:
+        """Which therapies of a choice are left to each row, shape (rows, therapies)."""
+        never = np.zeros(len(self.ward), bool)
+        had = np.array([self._taken.get(name, never)[rows] for name in entry.of]).T
+        return np.ones_like(had) if everything else ~had
+
+    # -- what was taken ----------------------------------------------------------------------------------------------
+    def exposure(self, last: Ints) -> Table:
+        """Table of what was started up to the ``last`` day of each row, and when it was stopped."""
+        fresh = Book(self.book.patients, self.book.replicates)
+        key, decided, begins = self._stops()
+        for rows, start, end, therapy, reason, number in self._given:
+            here = rows * (self._number + 2)
+            at = np.searchsorted(key, here + number)
+            follows = at < np.searchsorted(key, here + self._number + 1)
+            at = np.minimum(at, max(len(key) - 1, 0))
+            end = end.copy()
+            keep = start <= last[rows]
+            if follows.any():
+                keep &= ~(follows & (start >= decided[at]))
+                if stops(therapy):
+                    sooner = follows & ((end == ON) | (begins[at] < end))
+                    end[sooner] = begins[at][sooner]
+            end[end > last[rows]] = ON
+            fresh.write("exposure", rows[keep], day=start[keep], stop_day=end[keep], therapy=therapy, reason=reason)
+        return fresh.table("exposure")
+
+    def _stops(self) -> tuple[Ints, Ints, Ints]:
+        """Every stop in the order of row and number: sort key, day of the decision, day from which it holds."""
+        none = np.zeros(0, np.int64)
+        rows, decided, begins = (np.concatenate([none, *(s[k] for s in self._stopped)]) for k in range(3))
+        number = np.concatenate([none, *(np.full(len(s[0]), s[3]) for s in self._stopped)])
+        key = rows * (self._number + 2) + number
+        order = np.argsort(key)
+        return key[order], decided[order], begins[order]
+
+
+def _name(entry: Treatment | Choice) -> str:
+    """A therapy, or the first of a choice, which stands for its family."""
+    return entry.therapy if isinstance(entry, Treatment) else next(iter(entry.of))
+
+
+def _replaces(entry: Treatment | Choice, before: Treatment | Choice) -> bool:
+    """Whether an entry of a regimen ends another: drugs that modify the disease are a combination or a sequence."""
+    kinds = {catalogue()[_name(e)].family for e in (entry, before)}
+    return kinds == {"dmt"} and entry.day > before.day

@@ -1,0 +1,76 @@
+"""Where the patients of the trials of one chunk stand, one row each: what conduct, dosing and decisions share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemtrial.kernel import uniforms
+from stemtrial.trial.entry import Entrants
+from stemtrial.trial.protocol import Protocol
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass
+class Ward:
+    """The patients while their trials run.
+
+    Attributes
+    ----------
+    protocol : Protocol
+        What is done.
+    who : Entrants
+        What was known of them on the day of entry.
+    parameters : mapping
+        One draw.
+    seed : int
+        Key of the trial's random numbers.
+    now, end : ndarray of int64
+        Day reached, and the last day of follow-up as known today.
+    active : ndarray of bool
+        Whether they are followed.
+    crossed : ndarray of bool
+        Whether they have crossed over to another arm.
+    last_edss : ndarray
+        EDSS as last rated.
+    why : dict of int to str
+        Why a row leaves, where a rule says so.
+    """
+
+    protocol: Protocol
+    who: Entrants
+    parameters: Mapping[str, float]
+    seed: int
+    now: Ints = field(init=False)
+    end: Ints = field(init=False)
+    active: Bools = field(init=False)
+    crossed: Bools = field(init=False)
+    last_edss: NDArray[np.float64] = field(init=False)
+    why: dict[int, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.end = np.minimum(self.who.closure, self.who.leaves)
+        self.now = np.zeros(len(self), np.int64)
+        self.active = self.end > 0
+        self.crossed = np.zeros(len(self), bool)
+        self.last_edss = np.full(len(self), np.nan)
+        self.arms = tuple(self.protocol.arms)
+        self.identity = self.who.identity
+        self.arm = self.who.arm
+
+    def __len__(self) -> int:
+        return len(self.who.arm)
+
+    def uniform(self, stream: str, rows: Any = slice(None), day: Any = 0) -> NDArray[np.float64]:
+        """One number a row from a named stream; the same whenever it is asked for."""
+        return uniforms(self.seed, self.identity[rows], day, stream)[..., 0]
+
+    def in_arms(self, names: tuple[str, ...]) -> Bools:
+        """Who was randomised to one of some arms."""
+        return np.isin(self.arm, [self.arms.index(a) for a in names])
