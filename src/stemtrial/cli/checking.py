@@ -277,21 +277,23 @@ def baseline(screening: Mapping[str, Any], reproduced: Study | None) -> list[dic
     """Table 1: mean and SD of the recruits at screening, and the published mean of each arm."""
     import numpy as np
 
-    from stemtrial.predict.curves import BASELINE
-    from stemtrial.predict.page import published_baseline
+    from stemtrial.predict.table_one import LINES, field_of
 
     arms = {a.id: a.baseline for a in reproduced.arms} if reproduced else {}
     out = []
-    for variable, (label, unit) in BASELINE.items():
-        x = np.asarray(screening[variable], float) * (100.0 if variable == "female" else 1.0)
+    for name, line in LINES.items():
+        if line.summary == "median" or not all(c in screening for c in line.columns):
+            continue
+        x = line.value(*(np.asarray(screening[c], float) for c in line.columns))
+        x = x * (100.0 if line.summary == "percent" else 1.0)
         out.append(
             {
-                "variable": variable,
-                "label": label,
-                "unit": unit,
+                "variable": name,
+                "label": line.label,
+                "unit": line.unit,
                 "mean": float(x.mean()),
                 "sd": float(x.std()),
-                "published": {arm: published_baseline(b, variable) for arm, b in arms.items()},
+                "published": {arm: field_of(b, line) for arm, b in arms.items()},
             }
         )
     return out

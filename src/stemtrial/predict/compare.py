@@ -68,18 +68,44 @@ def compare(prediction: Prediction) -> Comparison:
     )
 
 
-def protocol_of(study_id: str) -> str:
-    """Name of the packaged protocol that reproduces a study.
+def protocols_of(study_id: str) -> tuple[str, ...]:
+    """Names of the packaged protocols that reproduce a study: the whole of it first, then its parts.
+
+    Two trials that were published together (OPERA I and II) have a protocol each and one for both.
 
     Raises
     ------
     InputError
         If the study is unknown, or no protocol reproduces it.
     """
-    reproduced = {load_protocol(name).reproduces: name for name in reversed(protocol_names())}
-    if study_id in reproduced:
-        return reproduced[study_id]
+    found = reproductions()
+    if study_id in found:
+        return found[study_id]
     if study_id not in studies():
         raise InputError(f"study '{study_id}' is not known{did_you_mean(study_id, studies())}")
-    known = ", ".join(f"{s} ({name})" for s, name in reproduced.items() if s)
+    known = ", ".join(f"{s} ({names[0]})" for s, names in found.items())
     raise InputError(f"no protocol reproduces '{study_id}' yet; studies with a protocol: {known}")
+
+
+def protocol_of(study_id: str) -> str:
+    """Name of the packaged protocol that reproduces a study; of several, the one for the whole of it.
+
+    Raises
+    ------
+    InputError
+        As :func:`protocols_of`.
+    """
+    return protocols_of(study_id)[0]
+
+
+def reproductions() -> dict[str, tuple[str, ...]]:
+    """Study -> names of its packaged protocols, shortest name first; a protocol that cannot be read has none."""
+    found: dict[str, list[str]] = {}
+    for name in sorted(protocol_names(), key=lambda n: (len(n), n)):
+        try:
+            reproduced = load_protocol(name).reproduces
+        except InputError:  # says its fault when it is asked for
+            continue
+        if reproduced:
+            found.setdefault(reproduced, []).append(name)
+    return {s: tuple(names) for s, names in found.items()}

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from stemtrial import analysis
 from stemtrial.endpoint import Events, find
 from stemtrial.predict.estimate import FREE_OF, Analysed
+from stemtrial.predict.table_one import baseline_values
 from stemtrial.tables import Table, row_of
 from stemtrial.trial.protocol import Protocol
 
@@ -20,15 +21,6 @@ SERIES = {
     "new_t2_lesions": ("mri", "New T2 lesions since the previous scan", "lesions"),
     "t2_volume_ml": ("mri", "T2 lesion volume", "ml"),
     "brain_volume_change_pct": ("mri", "Brain volume change", "%"),
-}
-BASELINE = {
-    "age_years": ("Age", "y"),
-    "female": ("Women", "%"),
-    "disease_duration_years": ("Disease duration", "y"),
-    "relapses_last_12_months": ("Relapses in the last 12 months", "relapses"),
-    "edss": ("EDSS", "EDSS"),
-    "gd_lesions": ("Enhancing lesions", "lesions"),
-    "t2_volume_ml": ("T2 lesion volume", "ml"),
 }
 
 
@@ -45,7 +37,7 @@ def survival_endpoints(protocol: Protocol) -> list[str]:
 
 def curves(a: Analysed, protocol: Protocol) -> Arrays:
     """All pictured quantities of some replicates: arrays of shape (replicates, ...), by name."""
-    out: Arrays = {}
+    out: Arrays = baseline_values(a, protocol)
     at = km_times(protocol)
     for endpoint in survival_endpoints(protocol):
         data = a.derive(endpoint)
@@ -59,12 +51,7 @@ def curves(a: Analysed, protocol: Protocol) -> Arrays:
         for name, (table, _, _) in SERIES.items():
             out[f"series|{name}|{arm}"] = _means(a, protocol, table, name, arm)
         out[f"series|relapse_rate|{arm}"] = _yearly_rate(a, protocol, arm)
-        patients, mine = a.tables["patients"], a.of(arm)
-        for name in BASELINE:
-            y = a.square(patients[name].astype(float)) * (100.0 if name == "female" else 1.0)
-            mean = _over(y, mine)
-            out[f"baseline|{name}|{arm}"] = mean
-            out[f"spread|{name}|{arm}"] = np.sqrt(_over((y - mean[:, None]) ** 2, mine))
+        mine = a.of(arm)
         years = a.square(_last_day(a)) / 365.25
         out[f"follow_up|mean|{arm}"] = _over(years, mine)
         out[f"follow_up|median|{arm}"] = np.array(

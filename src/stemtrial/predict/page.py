@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemtrial.endpoint import find
-from stemtrial.evidence import Baseline, Study
-from stemtrial.predict.curves import BASELINE, SERIES, km_times, survival_endpoints
+from stemtrial.evidence import Study
+from stemtrial.predict.curves import SERIES, km_times, survival_endpoints
 from stemtrial.predict.estimate import FREE_OF
 from stemtrial.predict.misses import why
 from stemtrial.predict.summary import band, number, published_of, quantiles
+from stemtrial.predict.table_one import table_one
 from stemtrial.trial.book import ADVERSE
 from stemtrial.trial.protocol import Protocol
 
@@ -61,7 +62,7 @@ def page_data(
         "misses": [
             {"outcome_id": e["outcome_id"], "why": why(e, estimates)} for e in estimates if e["agrees"] is False
         ],
-        "baseline": _baseline(protocol, study, seen),
+        "baseline": table_one(protocol, study, seen),
         "recruitment": [{"step": s, "n": n, "fraction": n / max(1, funnel[0][1])} for s, n in funnel],
         "curves": {"km": _km(protocol, study, estimates, seen), "series": _series(protocol, study, seen)},
         "adverse_events": _adverse(arms, seen),
@@ -77,49 +78,6 @@ def page_data(
 def _arm_label(protocol: Protocol, arm: str) -> str:
     names = [e.therapy for e in protocol.arms[arm].regimen]
     return {"ahsct": "aHSCT", "choice": "drugs"}.get(names[0], names[0].replace("_", " ")) if names else "no treatment"
-
-
-def _baseline(protocol: Protocol, study: Study | None, seen: Arrays) -> list[dict[str, Any]]:
-    published = {a.id: a.baseline for a in study.arms} if study else {}
-    out = []
-    for name, (label, unit) in BASELINE.items():
-        for arm in protocol.arms:
-            x = seen[f"baseline|{name}|{arm}"]
-            low, high = quantiles(x, [0.05, 0.95])
-            value = published_baseline(published.get(arm), name)
-            out.append(
-                {
-                    "variable": name,
-                    "label": label,
-                    "unit": unit,
-                    "arm": arm,
-                    "mean": number(float(np.nanmean(x))),
-                    "sd": number(float(np.nanmean(seen[f"spread|{name}|{arm}"]))),
-                    "pi90": [number(low), number(high)],
-                    "published": None if value is None else {"value": value, "verification": "secondary"},
-                }
-            )
-    return out
-
-
-PUBLISHED_BASELINE = {
-    "age_years": "age_mean",
-    "female": "female_fraction",
-    "disease_duration_years": "disease_duration_years_mean",
-    "relapses_last_12_months": "relapses_prior_year_mean",
-    "edss": "edss_mean",
-    "gd_lesions": "gd_lesions_mean",
-    "t2_volume_ml": "t2_volume_ml_mean",
-}
-"""Variable of Table 1 -> field of a published baseline (``stemtrial.evidence.Baseline``)."""
-
-
-def published_baseline(base: Baseline | None, name: str) -> float | None:
-    """Published mean of a variable of Table 1, in its unit there; None where the study does not give it."""
-    value = getattr(base, PUBLISHED_BASELINE[name]) if base is not None else None
-    if value is None:
-        return None
-    return float(value) * (100.0 if name == "female" else 1.0)
 
 
 def _km(protocol: Protocol, study: Study | None, estimates: list[dict[str, Any]], seen: Arrays) -> list[dict[str, Any]]:

@@ -36,7 +36,7 @@ from stemtrial.trial.entry import days_of, families_of
 from stemtrial.trial.protocol import Protocol
 
 Arrays = dict[str, NDArray[Any]]
-UNFINISHED = ("chunks", "tables", "estimates.json")
+UNFINISHED = ("chunks", "tables", "estimates.json", "baseline.json")
 """What a run that was killed leaves in its folder."""
 CHUNK = 50
 CHUNK_PATIENTS = 20_000
@@ -397,11 +397,12 @@ def _write(folder: Path, p: Prediction) -> None:
                 raise OSError(f"{path} cannot be written: {e}") from None
             finally:
                 tmp.unlink(missing_ok=True)
+    write_atomic(folder / "baseline.json", json.dumps(p.page["baseline"], indent=1, allow_nan=False).encode())
     write_atomic(folder / "estimates.json", json.dumps(p.estimates, indent=1, allow_nan=False).encode())
     created = datetime.datetime.now(datetime.UTC).date().isoformat()
     write_atomic(folder / "run.json", json.dumps(p.run | {"created": created}, indent=1, allow_nan=False).encode())
 
 
 def as_json(p: Prediction) -> Mapping[str, Any]:
-    """What ``--json`` prints."""
-    return {"run": p.run, "estimates": p.estimates}
+    """What ``--json`` prints: the run, its estimates, and Table 1, which is context and not scored."""
+    return {"run": p.run, "estimates": p.estimates, "baseline": p.page["baseline"]}

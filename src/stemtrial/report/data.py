@@ -111,16 +111,18 @@ class Miss(TypedDict):
 
 
 class Baseline(TypedDict, total=False):
-    """One line of Table 1: the mean of a variable in an arm; ``pi90`` is that of the arm's mean over replicates.
+    """One line of Table 1: a variable summarised in an arm, as median and ``pi90`` over replicates of that summary.
 
-    ``published`` is a :class:`Published`, optionally with ``sd``.
+    ``statistic`` is ``mean``, ``median`` or ``percent``; ``sd`` is that of the patients; ``published`` is a
+    :class:`Published`, optionally with ``sd``. Lines are context and never scored.
     """
 
     variable: str
     label: str
     unit: str
+    statistic: str
     arm: str
-    mean: float | None
+    median: float | None
     sd: float | None
     pi90: Interval | None
     published: dict[str, Any] | None

@@ -225,7 +225,10 @@ def sections_of(result: Mapping[str, Any], names: Names) -> list[Section]:
         _disposition(result.get("disposition") or (), names),
     ]
     baseline = result.get("baseline") or ()
-    intro = "Who was recruited: nobody was chosen to match; the population emerges from eligibility."
+    intro = (
+        "Who was recruited: nobody was chosen to match; the population emerges from eligibility. These lines are "
+        "context and are not scored: a difference here explains misses, and is none itself."
+    )
     parts.append(
         Section("baseline", "Patients at baseline", intro, [], [tables.baseline_table(baseline, names)])
         if baseline

@@ -204,16 +204,19 @@ def baseline_table(rows: Sequence[Mapping[str, Any]], names: Names) -> TableView
             r = by_arm.get(arm, {})
             lo, hi = ends(r.get("pi90"))
             sd = real(r.get("sd"))
-            interval = (f"90 % of means: {span((lo, hi))}",) if lo is not None and hi is not None else ()
-            line.append(Cell(number(r.get("mean")) + (f" ({number(sd)})" if sd is not None else ""), interval))
+            interval = (span((lo, hi)),) if lo is not None and hi is not None else ()
+            line.append(Cell(number(r.get("median")) + (f" ({number(sd)})" if sd is not None else ""), interval))
             published = r.get("published") or {}
             value, spread = real(published.get("value")), real(published.get("sd"))
             kind = str(published.get("verification") or "")
             out_of_range = value is not None and lo is not None and hi is not None and not lo <= value <= hi
             note = ", ".join(p for p in (kind, "outside" if out_of_range else "") if p)
             text = number(value) + (f" ({number(spread)})" if spread is not None else "")
-            line.append(Cell(text, (note,) if note else (), "miss" if out_of_range and kind != "recalled" else ""))
+            line.append(Cell(text, (note,) if note else ()))
         out.append(line)
     columns = ["At baseline", *(f"{names.arm(a)}, {w}" for a in arms for w in ("predicted", "published"))]
-    caption = "Means (standard deviations) at randomisation: predicted beside published."
+    caption = (
+        "Means (standard deviations of the patients), medians and percentages at randomisation, predicted beside "
+        "published. Below a prediction: where 90 % of the replicates lie. Context, not scored."
+    )
     return TableView(caption, columns, out, set(range(1, len(columns))))

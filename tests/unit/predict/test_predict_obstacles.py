@@ -8,13 +8,11 @@ import pytest
 from stemtrial.cohort.recruit import HISTORY, recruit
 from stemtrial.endpoint import definitions
 from stemtrial.errors import InputError
-from stemtrial.evidence import Baseline, study
+from stemtrial.evidence import study
 from stemtrial.parameters import point_draw
 from stemtrial.predict import Settings, care_of, obstacles, predict
-from stemtrial.predict.curves import BASELINE
 from stemtrial.predict.estimate import STATISTICS, rows_of
 from stemtrial.predict.obstacles import ESTIMATORS, EXAMINED, estimators_of
-from stemtrial.predict.page import PUBLISHED_BASELINE, published_baseline
 from stemtrial.predict.summary import summarise
 from stemtrial.therapy import compose_ms
 from stemtrial.trial.entry import families_of
@@ -62,17 +60,6 @@ def test_values_are_scored_at_the_published_size_only():
     assert {e["agrees"] for e in scored} == {True, False, None}
     assert {e["agrees"] for e in other} == {None}
     assert [e | {"agrees": None} for e in scored] == other
-
-
-def test_published_baseline_is_read_from_fields_that_exist():
-    assert set(PUBLISHED_BASELINE) == set(BASELINE)
-    assert set(PUBLISHED_BASELINE.values()) <= set(Baseline.model_fields)
-    b = Baseline(female_fraction=0.7, disease_duration_years_mean=5.5, t2_volume_ml_mean=12.0, age_mean=36.0)
-    shown = {k: published_baseline(b, k) for k in BASELINE}
-    assert shown["female"] == pytest.approx(70.0)
-    assert (shown["age_years"], shown["disease_duration_years"], shown["t2_volume_ml"]) == (36.0, 5.5, 12.0)
-    assert shown["edss"] is None
-    assert published_baseline(None, "edss") is None
 
 
 def test_chunk_size_changes_nothing(tmp_path):
