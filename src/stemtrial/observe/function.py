@@ -19,6 +19,7 @@ def t25fw(
     parameters: FunctionParameters | None = None,
     *,
     person: ArrayLike = 0.0,
+    gait: ArrayLike = 0.0,
     form: ArrayLike = 0.0,
     edss: ArrayLike = 0.0,
 ) -> NDArray[np.float64]:
@@ -37,8 +38,8 @@ def t25fw(
         Standard normals of the visit; 0 gives the median.
     parameters : FunctionParameters, optional
         Default: the declared values.
-    person : array_like of float
-        Standard normals of the person.
+    person, gait : array_like of float
+        Standard normals of the person: pace, and how much a deficit slows it.
     form : array_like of float
         Standard normals of the form, correlated over weeks.
     edss : array_like of float
@@ -53,7 +54,8 @@ def t25fw(
     p = parameters or load(FunctionParameters)
     amb = column("ambulation", ambulation, 0.0, 2.0)
     age = column("age_years", age_years, 0.0, 130.0)
-    log = p.t25fw_amb * amb + p.t25fw_amb2 * amb**2 + p.t25fw_age * (age - _REFERENCE_AGE)
+    log = (p.t25fw_amb * amb + p.t25fw_amb2 * amb**2) * np.exp(p.t25fw_gait_sd_log * np.asarray(gait))
+    log = log + p.t25fw_age * (age - _REFERENCE_AGE)
     log = log + p.t25fw_person_sd_log * np.asarray(person) + p.t25fw_sd_log * np.asarray(normals)
     log = log + p.t25fw_form_sd_log * amb**2 * np.asarray(form)
     seconds = np.minimum(p.t25fw_limit_s, p.t25fw_base_s * np.exp(log))
@@ -73,7 +75,8 @@ def nine_hole_peg(
     p = parameters or load(FunctionParameters)
     it, sc, pv = (column(f"f_{k}", getattr(deficits, k), 0.0, 1.0) for k in ("it", "sc", "pv"))
     age = column("age_years", age_years, 0.0, 130.0)
-    log = p.nhpt_it * it + p.nhpt_sc * sc + p.nhpt_pv * pv + p.nhpt_age * (age - _REFERENCE_AGE)
+    arm = p.nhpt_weight_it * it + p.nhpt_weight_sc * sc + p.nhpt_weight_pv * pv
+    log = p.nhpt_linear * arm + p.nhpt_quadratic * arm**2 + p.nhpt_age * (age - _REFERENCE_AGE)
     log = log + p.nhpt_person_sd_log * np.asarray(person) + p.nhpt_sd_log * np.asarray(normals)
     seconds = np.minimum(p.nhpt_limit_s, p.nhpt_base_s * np.exp(log))
     return np.where(column("edss", edss, 0.0, 10.0) >= p.nhpt_unable_edss, p.nhpt_limit_s, seconds)

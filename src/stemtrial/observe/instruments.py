@@ -130,9 +130,10 @@ def instruments() -> dict[str, Instrument]:
         _visit(
             "t25fw_s", "Timed 25-foot walk", "s", (0.0, v["t25fw_limit_s"], None),
             f"Log-normal, SD {v['t25fw_sd_log']} of the log a visit, and form lasting weeks, SD "
-            f"{v['t25fw_form_sd_log']} x squared ambulation index; between people SD {v['t25fw_person_sd_log']}.",
+            f"{v['t25fw_form_sd_log']} x squared ambulation index; between people "
+            f"SD {v['t25fw_person_sd_log']}, and {v['t25fw_gait_sd_log']} of the log of what ambulation does to it.",
             _SECTION + "; Schwid 2002 doi:10.1212/WNL.58.8.1294; Hobart 2013 pmid 23535489; kalinowski2022_t25fw_msoac",
-            ("t25fw_sd_log", "t25fw_form_sd_log", "t25fw_person_sd_log", "form_days"),
+            ("t25fw_sd_log", "t25fw_form_sd_log", "t25fw_person_sd_log", "t25fw_gait_sd_log", "form_days"),
             more=_LONGEST.format(v["t25fw_unable_edss"]),
         ),
         _visit(

@@ -100,12 +100,15 @@ class FunctionParameters(NamedTuple):
     t25fw_limit_s: float
     t25fw_unable_edss: float
     t25fw_person_sd_log: float
+    t25fw_gait_sd_log: float
     t25fw_sd_log: float
     t25fw_form_sd_log: float
     nhpt_base_s: float
-    nhpt_it: float
-    nhpt_sc: float
-    nhpt_pv: float
+    nhpt_linear: float
+    nhpt_quadratic: float
+    nhpt_weight_it: float
+    nhpt_weight_sc: float
+    nhpt_weight_pv: float
     nhpt_age: float
     nhpt_limit_s: float
     nhpt_unable_edss: float

@@ -196,7 +196,8 @@ def _bladder_bowel(s: _Sight, name: str) -> Floats:
 
 def _t25fw(s: _Sight, name: str) -> Floats:
     p, z = pick(FunctionParameters, s.p), s.noise(name)
-    return function.t25fw(s.ambulation, s.age, z, p, person=s.person(name), form=s.form(name), edss=s.edss)
+    traits = {"person": s.person(name), "gait": s.person(f"{name}.gait"), "form": s.form(name)}
+    return function.t25fw(s.ambulation, s.age, z, p, edss=s.edss, **traits)
 
 
 def _nine_hole_peg(s: _Sight, name: str) -> Floats:

@@ -62,7 +62,13 @@ def test_function_tests_at_age_37_and_with_deficit():
     assert t25fw(0.0, 37, 0.0) == pytest.approx(4.4)
     assert t25fw(0.3, 47, 0.0) == pytest.approx(4.4 * np.exp(0.195 + 0.567 + 0.04))
     assert t25fw(1.0, 47, 0.0) == pytest.approx(180.0)
-    assert nine_hole_peg(f, 37, 0.0) == pytest.approx(18.5 * np.exp(0.15 + 0.12 + 0.04))
+    arm = 0.5 * 0.3 + 0.3 * 0.4 + 0.2 * 0.2
+    assert nine_hole_peg(f, 37, 0.0) == pytest.approx(18.5 * np.exp(0.5 * arm + 4.0 * arm**2))
+    assert nine_hole_peg(f, 37, 1.0, person=-1.0) == pytest.approx(18.5 * np.exp(0.5 * arm + 4 * arm**2 + 0.06 - 0.1))
+    assert t25fw(0.3, 37, 0.0, gait=1.0) == pytest.approx(4.4 * np.exp((0.195 + 0.567) * np.exp(0.3)))
+    assert t25fw(0.3, 37, 1.0, form=2.0, person=1.0) == pytest.approx(4.4 * np.exp(0.195 + 0.567 + 0.07 + 0.198 + 0.12))
+    assert t25fw(0.0, 37, 0.0, edss=7.0) == 180.0
+    assert nine_hole_peg(f, 37, 0.0, edss=[8.5, 9.0])[1] == 300.0
     assert sdmt(f, 47, 0, 0.0) == pytest.approx(58 - 2.5 - 35 * 0.3)
     assert sdmt(f, 47, 5, 1.0) == pytest.approx(58 - 2.5 - 35 * 0.3 + 3.0 + 3.5)
 
