@@ -203,7 +203,8 @@ class Analysed:
         self._derived: dict[tuple[str, float | None], Any] = {}
 
     def derive(self, endpoint: str, at_years: float | None = None) -> Events | Values | Counts:
-        """Return an endpoint, derived once."""
+        """Return an endpoint, derived once; what is read at a visit is read at the one that stands for the time."""
+        at_years = self.protocol.horizon(endpoint, at_years)
         key = (endpoint, at_years)
         if key not in self._derived:
             self._derived[key] = derive(

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Strict, ValidationError, model_validator
 
-from stemtrial.endpoint import definitions
+from stemtrial.endpoint import definitions, find
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.observe import instruments
 from stemtrial.therapy.info import catalogue
@@ -125,6 +125,28 @@ class Protocol(Part):
         """Day of the last scheduled visit, without its window."""
         return round(self.visits.months[-1] * MONTH_DAYS)
 
+    def horizon(self, endpoint: str, at_years: float | None) -> float | None:
+        """Time at which an estimate is read.
+
+        Parameters
+        ----------
+        endpoint : str
+            Endpoint id.
+        at_years : float or None
+            Time as the protocol says it.
+
+        Returns
+        -------
+        float or None
+            Planned years of the visit or scan that stands for it (:meth:`Visits.near`), where the endpoint is read at
+            a visit or summed over scans; else, and where no visit lies that near, ``at_years``.
+        """
+        definition = find(endpoint)
+        if at_years is None or definition.rule not in ("visit_value", "lesion_count", "lesion_free"):
+            return at_years
+        month = self.visits.near(at_years, _on_scan(endpoint))
+        return at_years if month is None else month / 12
+
     def identity(self) -> dict[str, Any]:
         """What a run depends on, as plain JSON values.
 
@@ -197,10 +219,18 @@ def _disagreements(p: Protocol) -> Iterator[tuple[Loc, str]]:
             yield ("sources", path), f"no such path{did_you_mean(path, paths)}"
 
 
+def _on_scan(endpoint: str) -> bool:
+    """Whether an endpoint is read on scans; False for ids that are not defined here."""
+    definition = definitions().get(endpoint)
+    return definition is not None and (
+        getattr(definition, "table", "") == "mri" or definition.rule in ("lesion_count", "lesion_free")
+    )
+
+
 def _endpoint_disagreements(p: Protocol, loc: Loc, endpoint: EndpointUse) -> Iterator[tuple[Loc, str]]:
     if endpoint.estimator in CONTRASTS and len(p.arms) < 2:
         yield (*loc, "estimator"), f"{endpoint.estimator} compares two arms, there is one; use another estimator"
-    on_scan = getattr(definitions().get(endpoint.id), "table", "") == "mri"
+    on_scan = _on_scan(endpoint.id)
     last = p.visits.months[-1]
     for i, year in enumerate(endpoint.at_years):
         if year * 12 > last and p.visits.near(year) is None:
