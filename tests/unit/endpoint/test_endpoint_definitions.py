@@ -2,20 +2,30 @@
 
 import pytest
 
-from stemtrial.endpoint import ConfirmedChange, define, definitions, find
+from stemtrial.endpoint import ConfirmedChange, define, definitions, find, needs
 from stemtrial.errors import InputError
 
 REQUIRED = {
-    "confirmed_worsening.mist", "confirmed_worsening.12_weeks", "confirmed_worsening.24_weeks",
-    "confirmed_worsening.oratorio", "confirmed_worsening.expand", "confirmed_improvement", "neda3", "neda3.mist",
-    "relapse_rate", "relapse_free", "edss", "edss_change", "gd_lesions", "new_t2_lesions", "t2_volume_change_pct",
-    "brain_volume_change_pct", "treatment_related_mortality", "overall_survival",
+    "brain_volume_change_pct", "brain_volume_change_pct.from_24_weeks", "composite_worsening.12_weeks",
+    "composite_worsening.24_weeks", "confirmed_improvement", "confirmed_improvement.12_weeks",
+    "confirmed_worsening.12_weeks", "confirmed_worsening.24_weeks", "confirmed_worsening.affirm.12_weeks",
+    "confirmed_worsening.affirm.24_weeks", "confirmed_worsening.expand", "confirmed_worsening.expand.6_months",
+    "confirmed_worsening.mist", "confirmed_worsening.opera.12_weeks", "confirmed_worsening.opera.24_weeks",
+    "confirmed_worsening.oratorio", "confirmed_worsening.oratorio.24_weeks", "edss", "edss_change",
+    "edss_milestone.3", "edss_milestone.4", "edss_milestone.6", "edss_milestone.7", "eq5d_change", "gd_free",
+    "gd_lesions", "gfap", "mfis_change", "msis29_physical_change", "neda3", "neda3.mist", "neda4", "new_t2_free",
+    "new_t2_lesions", "nfl", "nfl_change_pct", "nine_hole_peg_change_pct", "nine_hole_peg_worsening_20.12_weeks",
+    "nine_hole_peg_worsening_20.24_weeks", "overall_survival", "pira.12_weeks", "pira.24_weeks", "pira.fixed",
+    "pira.muller2025", "pira.opera", "pira.roving", "raw.12_weeks", "raw.24_weeks", "raw.fixed", "raw.muller2025",
+    "raw.opera", "raw.roving", "relapse_free", "relapse_rate", "sdmt_change", "sf36_pcs_change", "spms_conversion",
+    "t25fw_change_pct", "t25fw_worsening_20", "t25fw_worsening_20.12_weeks", "t2_volume_change_ml",
+    "t2_volume_change_pct", "treatment_related_mortality", "vep_p100_change",
 }  # fmt: skip
 
 
 def test_every_definition_is_there_cited_and_typed():
     known = definitions()
-    assert set(known) >= REQUIRED
+    assert set(known) == REQUIRED
     for name, d in known.items():
         assert d.id == name
         assert d.label
@@ -75,3 +85,18 @@ def test_refusals(call, message):
     with pytest.raises(InputError, match=message) as e:
         call()
     assert "\n" not in str(e.value)
+
+
+def test_needs_names_what_is_measured_and_no_more():
+    assert needs("relapse_rate") == {"patients": set(), "disposition": set(), "relapses": set()}
+    assert needs("composite_worsening.12_weeks")["visits"] == {"edss", "t25fw_s", "nine_hole_peg_s"}
+    assert needs("neda4")["mri"] == {"gd_lesions", "new_t2_lesions", "brain_volume_change_pct"}
+    assert needs("neda4")["visits"] == {"edss"}
+    assert needs("nfl") == {"patients": set(), "disposition": set(), "visits": {"nfl_pg_ml"}}
+    assert needs("nfl_change_pct")["patients"] == {"nfl_pg_ml"}
+    assert needs(find("neda3", relapses=False, worsening=None)) == {
+        "patients": set(), "disposition": set(), "visits": set(), "mri": {"gd_lesions", "new_t2_lesions"},
+    }  # fmt: skip
+    assert needs("brain_volume_change_pct.from_24_weeks")["patients"] == set()
+    with pytest.raises(InputError, match="did you mean 'neda4'"):
+        needs("neda5")

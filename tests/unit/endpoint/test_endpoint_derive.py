@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stemtrial.endpoint import Counts, Events, Values, definitions, derive, find
+from stemtrial.endpoint import Counts, Events, Values, changes, definitions, derive, find
 from stemtrial.errors import InputError
 from stemtrial.tables import concat, make
 
@@ -320,3 +320,75 @@ def test_input_is_not_changed():
     for t, table in before.items():
         for c, v in table.items():
             np.testing.assert_array_equal(v, tables[t][c])
+
+
+@pytest.mark.parametrize(("closure", "kind"), [(269, "pira"), (270, "undefined")])
+def test_a_relapse_after_the_end_of_follow_up_is_not_known(closure, kind):
+    rows = [(0, 168, 2, 4.0), (0, 252, 3, 4.0)]
+    tables = trial([3.0], rows, r=[(0, 270)], closure=closure)
+    assert changes(find("pira.opera", percent={}), tables)["kind"].tolist() == [kind]
+    assert one(find("pira.opera", percent={}), tables)[1] is (kind == "pira")
+
+
+def test_brain_volume_from_week_24_and_speed_of_loss():
+    m = [
+        (0, 168, 2, 0, 0, 9, -0.5),
+        (0, 365, 4, 0, 0, 9, -1.0),
+        (1, 168, 2, 0, 0, 9, -0.5),
+        (1, 365, 4, 0, 0, 9, -0.39),
+    ]
+    tables = trial([3.0, 3.0, 3.0], m=[*m, (2, 365, 4, 0, 0, 9, -1.0)])
+    planned = [0, 84, 168, 252, 365]
+    value = derive("brain_volume_change_pct.from_24_weeks", tables, 1, planned).value
+    np.testing.assert_allclose(value, [100 * (99.0 / 99.5 - 1), 100 * (99.61 / 99.5 - 1), np.nan])
+    out = derive("neda4", tables)  # 0.5 % in half a year is not judged; 1.0 % and 0.39 % in a year are
+    np.testing.assert_array_equal(out.event, [True, False, True])
+    np.testing.assert_allclose(out.time_years, 365 / 365.25)
+    assert not derive("neda3", tables).event.any()
+
+
+def test_free_of_lesions_only_where_scanned():
+    m = [(0, 182, 1, 1, 1, 9, 0), (0, 365, 2, 0, 0, 9, 0), (1, 182, 1, 0, 0, 9, 0), (2, 182, 1, 0, 0, 9, 0),
+         (2, 365, 2, 0, 0, 9, 0), (3, 0, 0, 5, 5, 9, 0), (3, 365, 2, 2, 0, 9, 0)]  # fmt: skip
+    tables = trial([3.0] * 4, m=m)
+    planned = [0, 182, 365]
+    np.testing.assert_array_equal(derive("gd_free", tables, 1, planned).value, [1, np.nan, 1, 0])
+    np.testing.assert_array_equal(derive("new_t2_free", tables, 1, planned).value, [0, np.nan, 1, 1])
+
+
+def test_composite_milestone_and_conversion():
+    rows = [(0, 84, 1, 3.0), (0, 168, 2, 4.0), (0, 252, 3, 4.0), (0, 360, 4, 4.0)]
+    tables = trial([3.0], rows)
+    tables["visits"]["t25fw_s"] = np.array([7.3, 7.3, 6.0, 6.0])
+    assert one("composite_worsening.12_weeks", tables) == (84 / 365.25, True)
+    assert one("t25fw_worsening_20", tables) == (84 / 365.25, True)
+    assert one("confirmed_worsening.opera.12_weeks", tables) == (168 / 365.25, True)
+    assert one("edss_milestone.4", tables) == (168 / 365.25, True)
+    assert one("edss_milestone.3", tables) == (0.0, False)
+    assert one("spms_conversion", tables) == (168 / 365.25, True)
+    tables["visits"]["pyramidal_fs"] = np.array([1.0, 1.0, 2.0, 2.0])
+    assert one("spms_conversion", tables) == (252 / 365.25, True)
+    tables["relapses"] = relapses((0, 200))
+    assert not one("spms_conversion", tables)[1]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"thresholds": [], "percent": {}}, "nothing would be measured"),
+        ({"reach": 6.0}, "give thresholds or reach, not both"),
+        ({"thresholds": [], "reach": 6.0, "reference": "roving"}, "worsening from a fixed reference"),
+        ({"relapse_near": ["onset to tomorrow"]}, "'onset to tomorrow' is no window; write for example"),
+        ({"counts": "pira"}, "needs windows relapse_near or relapse_free"),
+        ({"percent": {"t25fw_s": -1}}, "percent.t25fw_s"),
+    ],
+)
+def test_changes_that_make_no_sense(fields, message):
+    with pytest.raises(InputError, match=message):
+        find("confirmed_worsening.12_weeks", **fields)
+
+
+def test_only_changes_can_be_listed():
+    with pytest.raises(InputError, match="'neda3' is a first_activity; changes can be listed of confirmed_change"):
+        changes("neda3", trial([3.0]))
+    assert len(changes("pira.12_weeks", trial([]))["patient"]) == 0
