@@ -11,6 +11,8 @@ from stemtrial.evidence import study
 from stemtrial.observe import instruments
 from stemtrial.predict.estimate import rows_of
 from stemtrial.therapy import catalogue, modelled
+from stemtrial.therapy.prescribe import refuse_together
+from stemtrial.trial.dosing import taken_with
 from stemtrial.trial.protocol import Protocol
 from stemtrial.trial.regimen import Choice, Treatment
 from stemtrial.trial.rules import HazardRule
@@ -68,6 +70,11 @@ def obstacles(protocol: Protocol) -> Iterator[tuple[Loc, str]]:
         yield from _event(step.when, ("rules", i, "when"))
         if step.entry is not None:
             yield from _entry(step.entry, ("rules", i, "to"))
+            if step.action == "add" and isinstance(step.entry, Treatment) and not list(_entry(step.entry, ())):
+                for arm in step.of(tuple(protocol.arms)):
+                    regimen = protocol.arms[arm].regimen
+                    given = [e.therapy for e in regimen if isinstance(e, Treatment) and "stop_day" not in e.settings]
+                    yield from _together([*given, step.entry.therapy], ("rules", i, "to"))
     yield from _endpoints(protocol)
 
 
@@ -122,11 +129,20 @@ def refuse(protocol: Protocol) -> None:
 def _regimen(entries: Sequence[Treatment | Choice], loc: Loc) -> Iterator[tuple[Loc, str]]:
     for i, entry in enumerate(entries):
         yield from _entry(entry, (*loc, i))
-        # a choice stands for each of its drugs, of which a patient gets one
-        if isinstance(entry, Treatment) and any(
-            isinstance(b, Treatment) and (b.therapy, b.day) == (entry.therapy, entry.day) for b in entries[:i]
-        ):
-            yield (*loc, i, "therapy"), f"'{entry.therapy}' stands twice on day {entry.day}; keep one"
+        if list(_entry(entry, loc)):
+            continue
+        names = [entry.therapy] if isinstance(entry, Treatment) else list(entry.of)
+        for name in names:
+            yield from _together([*taken_with(entries, i), name], (*loc, i, "therapy"))
+
+
+def _together(names: Sequence[str], loc: Loc) -> Iterator[tuple[Loc, str]]:
+    for before in names[:-1]:
+        try:
+            refuse_together([before, names[-1]])
+        except InputError as e:
+            yield loc, str(e)
+            return
 
 
 def _entry(entry: Treatment | Choice, loc: Loc) -> Iterator[tuple[Loc, str]]:

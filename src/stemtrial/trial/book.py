@@ -10,14 +10,16 @@ from numpy.typing import NDArray
 
 from stemtrial import tables
 from stemtrial.tables import Table
+from stemtrial.therapy.harms import HARMS
 from stemtrial.therapy.prescribe import FAMILIES, Harm
 
-ADVERSE: dict[str, tuple[str, int, int]] = {
-    name: (harm.term, harm.grade, int(harm.serious))
+_RECORDED = {name: harm for name, (harm, _) in HARMS.items()} | {
+    name: harm
     for f in FAMILIES.values()
     for name, harm in (*f.harms.items(), *([] if f.failure is None else [(f.failure.stream, f.failure.harm)]))
 }
-"""Event of the kernel, or stream of a failure -> term, CTCAE grade, 1 if serious."""
+ADVERSE: dict[str, tuple[str, int, int]] = {k: (h.term, h.grade, int(h.serious)) for k, h in _RECORDED.items()}
+"""Event of a therapy -> term, CTCAE grade, 1 if serious."""
 
 _DAYS = 1 << 21  # more than any day of a trial, so that row and day make one sortable number
 

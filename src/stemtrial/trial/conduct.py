@@ -30,7 +30,7 @@ from stemtrial.trial.ward import Ints, Ward
 
 SCREENED = ("age_years", "disease_duration_years", "relapses_last_12_months")
 DEATH_GRADE = 5
-OBSERVED = ("visits", "relapses", "mri", "exposure", "adverse_events", "disposition")
+OBSERVED = ("visits", "relapses", "mri", "adverse_events", "disposition")
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,10 @@ class _Conduct:
         ward.end[left] = ward.now[left]
         ward.active[left] = False
         self.book.write("disposition", left, day=ward.now[left], event="completed")
+        exposure = self.dosing.exposure(ward.end)
+        self.dosing.harms(exposure, ward.end)
         names = [*OBSERVED, *(["truth_visits"] if self.truth else [])]
-        return Trial(self._observed(names), len(self.failed), self.overflow)
+        return Trial(self._observed(names) | {"exposure": exposure}, len(self.failed), self.overflow)
 
     def _patients(self, examined: dict[str, NDArray[Any]]) -> Table:
         who = self.ward.who
@@ -218,9 +220,7 @@ class _Conduct:
         last = np.where(self.ward.active, NEVER, self.ward.end)
         out = {"patients": self.patients}
         for name in names:
-            if name == "exposure":
-                out[name] = self.dosing.exposure(last)
-            elif name == "adverse_events":
+            if name == "adverse_events":
                 t = self.book.table(name)
                 out[name] = tables.take(t, t["day"] <= last[self.book.row_of(t)])
             elif name != "patients":

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from stemtrial.kernel import YEAR, Kernel, Schedule
 from stemtrial.tables import Table
+from stemtrial.therapy.harms import Exposure, adverse_events
 from stemtrial.therapy.info import catalogue
 from stemtrial.therapy.prescribe import FAMILIES, Order, failure_of, prescribe, stopping, stops
 from stemtrial.trial.book import Book
+from stemtrial.trial.entry import NEVER
 from stemtrial.trial.regimen import Choice, Treatment
 from stemtrial.trial.ward import Ints, Ward
 
@@ -104,10 +106,10 @@ class Dosing:
         running: list[Treatment | Choice] = []
         for i, (k, entry) in enumerate(entries):
             together = [e for e in running if e.day == entry.day]
-            for dose in dict.fromkeys(d for e in running if _replaces(entry, e) for d in stops(_name(e))):
+            for dose in dict.fromkeys(d for e in running if replaces(entry, e) for d in stops(_name(e))):
                 self._give(rows, day + entry.day, dose)
-            running = [e for e in running if not _replaces(entry, e)] + [entry]
-            until = min((e.day for _, e in entries[i + 1 :] if _replaces(e, entry)), default=None)
+            running = [e for e in running if not replaces(entry, e)] + [entry]
+            until = min((e.day for _, e in entries[i + 1 :] if replaces(e, entry)), default=None)
             self._start(entry, rows, day, reason, bool(together), f"trial.choice.{k}", until)
 
     def switch(self, entry: Treatment | Choice, rows: Ints, stream: str) -> None:
@@ -190,6 +192,16 @@ class Dosing:
             fresh.write("exposure", rows[keep], day=start[keep], stop_day=end[keep], therapy=therapy, reason=reason)
         return fresh.table("exposure")
 
+    def harms(self, t: Table, last: Ints) -> None:
+        """Write the adverse events, up to the ``last`` day of each row, of what a table of exposure says was given."""
+        row = self.book.row_of(t)
+        stop = np.where(t["stop_day"] == ON, last[row], t["stop_day"])
+        given = Exposure(self.ward.identity[row], t["therapy"], t["day"].astype(np.int64), stop.astype(np.int64))
+        events = adverse_events(self.ward.seed, given, self.ward.parameters)
+        who = row[events.pop("row")]
+        seen = events["day"] <= last[who]
+        self.book.write("adverse_events", who[seen], **{k: v[seen] for k, v in events.items()})
+
     def _stops(self) -> tuple[Ints, Ints, Ints]:
         """Every stop in the order of row and number: sort key, day of the decision, day from which it holds."""
         none = np.zeros(0, np.int64)
@@ -205,7 +217,21 @@ def _name(entry: Treatment | Choice) -> str:
     return entry.therapy if isinstance(entry, Treatment) else next(iter(entry.of))
 
 
-def _replaces(entry: Treatment | Choice, before: Treatment | Choice) -> bool:
+def replaces(entry: Treatment | Choice, before: Treatment | Choice) -> bool:
     """Whether an entry of a regimen ends another: drugs that modify the disease are a combination or a sequence."""
     kinds = {catalogue()[_name(e)].family for e in (entry, before)}
     return kinds == {"dmt"} and entry.day > before.day
+
+
+def taken_with(entries: Sequence[Treatment | Choice], number: int) -> list[str]:
+    """Therapies of the entries before one in a regimen that are still taken when it starts; of a choice all."""
+    entry = entries[number]
+    out: list[str] = []
+    for k, before in enumerate(entries):
+        if before.day > entry.day or (before.day == entry.day and k >= number):
+            continue
+        ended = isinstance(before, Treatment) and int(before.settings.get("stop_day", NEVER)) <= entry.day
+        ended |= before.day < entry.day and catalogue()[_name(before)].entry != "continuous"
+        if not ended and not any(replaces(e, before) and e.day <= entry.day for e in entries):
+            out += [before.therapy] if isinstance(before, Treatment) else [*before.of]
+    return out

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from stemtrial.cohort.recruit import deficits, weights
 from stemtrial.endpoint.definition import PYRAMIDAL, find, needs, worsening_of
 from stemtrial.kernel import Kernel
-from stemtrial.observe import EdssRater, RaterState, View, instruments, measure, scan, true_edss
+from stemtrial.observe import EdssRater, RaterState, View, instruments, measure, scan, scan_done, true_edss
 from stemtrial.observe.parameters import EdssParameters, MriParameters, from_draw, load
 from stemtrial.trial.book import Book
 from stemtrial.trial.protocol import Protocol
@@ -120,7 +120,10 @@ class Examiner:
         self.book.write("visits", rows, day=day, visit=number, **self._visit(rows, observed, pick, number >= 0))
         self._true(rows, observed, pick, state, number)
         if number >= 0 and months[number] in self.ward.protocol.visits.mri_months:
-            self.book.write("mri", rows, day=day, visit=number, **self._scan(rows, observed, pick))
+            done = scan_done(self.ward.seed, self.ward.identity[rows], day, day == 0, parameters=self.mri)
+            rows, day, pick = rows[done], day[done], pick[done]
+            if len(rows):
+                self.book.write("mri", rows, day=day, visit=number, **self._scan(rows, observed, pick))
 
     def _visit(self, rows: Ints, observed: Columns, pick: Ints, tests: bool = True) -> dict[str, NDArray[Any]]:
         day = self.ward.now[rows]

@@ -87,7 +87,7 @@ BAD = [
     ('of: {natalizumab: 2', 'of: {natalizumab: 0', 'natalizumab', 'arms.drug.regimen.0.of.natalizumab: must be greater than 0, not 0; mend it'),
     ('of: {natalizumab: 2', 'of: {ahsct: 2', 'ahsct:', "arms.drug.regimen.0.of.ahsct: 'ahsct' needs the field 'conditioning', which a choice cannot give; use an arm"),
     ('switch_on: relapse', 'switch_on: relapses', 'switch_on', "arms.drug.regimen.0.switch_on: event 'relapses' is not known; did you mean 'relapse' or 'relapse_rate'?"),
-    ('switch_on: relapse', 'switch_to: remainder', 'switch_to', "arms.drug.regimen.0.switch_to: therapy 'remainder' is not known; did you mean 'remaining'?"),
+    ('switch_on: relapse', 'switch_to: remainder', 'switch_to', "arms.drug.regimen.0.switch_to: therapy 'remainder' is not known; did you mean 'remaining' or 'clemastine'?"),
     ('when: edss_change', 'when: edss_chang', 'when', "rules.0.when: event 'edss_chang' is not known; did you mean 'edss_change'?"),
     ('arm: drug', 'arm: drugs', 'arm:', "rules.0.arm: arm 'drugs' does not exist; did you mean 'drug'?"),
     ('to: graft', 'to: grfat', 'to: grfat', "rules.0.to: arm 'grfat' does not exist; did you mean 'graft'?"),
