@@ -1,0 +1,155 @@
+"""Protocols of published trials, first half: each against the record of the study that it reproduces."""
+
+import itertools
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stemtrial.evidence import study
+from stemtrial.predict.estimate import rows_of
+from stemtrial.predict.obstacles import obstacles
+from stemtrial.trial.entry import days_of
+from stemtrial.trial.protocol import load_protocol
+from stemtrial.trial.rules import HazardRule
+from stemtrial.trial.source import load_yaml
+
+FOLDER = Path(__file__).parents[3] / "src/stemtrial/trial/protocols"
+# Name -> the study, and how many of its outcomes are predicted.
+PROTOCOLS = {
+    "affirm": ("polman2006_affirm", 27),
+    "care-ms-1": ("cohen2012_carems1", 20),
+    "define": ("gold2012_define", 18),
+    "expand": ("kappos2018_expand", 15),
+    "freedoms": ("kappos2010_freedoms", 20),
+    "freedoms-2": ("calabresi2014_freedoms2", 11),
+    "informs": ("lublin2016_informs", 10),
+    "opera": ("hauser2017_opera", 8),
+    "opera-1": ("hauser2017_opera", 12),
+    "opera-2": ("hauser2017_opera", 12),
+    "oratorio": ("montalban2017_oratorio", 11),
+    "paradigms": ("chitnis2018_paradigms", 14),
+    "prisms": ("prisms1998_prisms", 13),
+    "rebuild": ("green2017_rebuild", 0),
+    "temso": ("oconnor2011_temso", 18),
+    "transforms": ("cohen2010_transforms", 15),
+}
+# Protocol -> (arms or all, completed, randomised, years): the numbers that the hazards of drop-out stand for.
+COMPLETED = {
+    "affirm": [(None, 856, 942, 120 * 7 / 365.25)],
+    "care-ms-1": [("alem", 366, 376, 2), ("ifn", 178, 187, 2)],
+    "define": [(None, 952, 1234, 96 * 7 / 365.25)],
+    "freedoms": [("f125", 332, 429, 2), ("f05", 369, 425, 2), ("placebo", 332, 418, 2)],
+    "freedoms-2": [(None, 778, 1083, 2)],
+    "opera": [("ocr", 726, 827, 1.84), ("ifn", 660, 829, 1.84)],
+    "opera-1": [("ocr1", 366, 410, 1.84), ("ifn1", 340, 411, 1.84)],
+    "opera-2": [("ocr2", 360, 417, 1.84), ("ifn2", 320, 418, 1.84)],
+    "prisms": [(None, 533, 560, 2)],
+    "temso": [("placebo", 259, 363, 2.07), ("t7", 274, 366, 2.07), ("t14", 263, 359, 2.07)],
+    "transforms": [(None, 1153, 1292, 1)],
+}
+
+
+@pytest.fixture(scope="module", params=sorted(PROTOCOLS))
+def protocol(request):
+    return load_protocol(request.param)
+
+
+def test_it_is_named_as_its_file_and_reproduces_its_study(protocol):
+    assert (FOLDER / f"{protocol.protocol}.yaml").exists()
+    assert protocol.reproduces == PROTOCOLS[protocol.protocol][0]
+    assert study(protocol.reproduces).role != "sealed"
+
+
+def test_nothing_stands_in_the_way_of_running_it(protocol):
+    assert list(obstacles(protocol)) == []
+
+
+def test_arms_are_those_of_the_record(protocol):
+    record = study(protocol.reproduces)
+    for name, arm in protocol.arms.items():
+        published = record.arm(name)
+        assert published is not None, name
+        assert arm.n == published.n
+        given = {e.therapy for e in arm.regimen if hasattr(e, "settings")}
+        assert bool(given) == (published.therapy != "placebo")
+    assert protocol.control in protocol.arms
+
+
+def test_every_predicted_outcome_is_tied_to_an_estimate_of_its_arms_and_statistic(protocol):
+    record = study(protocol.reproduces)
+    outcomes = {o.outcome_id: o for o in record.outcomes}
+    claimed = [o for use in protocol.endpoints.all for o in use.predicts]
+    tied = {r.outcome_id: r for r in rows_of(protocol, record) if r.outcome_id}
+    assert sorted(tied) == sorted(claimed)
+    assert len(claimed) == PROTOCOLS[protocol.protocol][1]
+    for outcome_id, row in tied.items():
+        o = outcomes[outcome_id]
+        assert o.arms == ((row.arm,) if isinstance(row.arm, str) else row.arm), outcome_id
+        assert o.statistic == row.statistic, outcome_id
+        assert o.analysis not in ("subgroup", "post_hoc"), outcome_id
+
+
+def test_visits_are_regular_enough_to_confirm_worsening_and_reach_the_estimates(protocol):
+    months = protocol.visits.months
+    assert months[0] == 0
+    assert all(a < b for a, b in itertools.pairwise(months))
+    assert set(protocol.visits.mri_months) <= set(months)
+    if protocol.protocol != "rebuild":
+        assert max(b - a for a, b in itertools.pairwise(months)) <= 3.01
+    times = [t for use in protocol.endpoints.all for t in use.at_years]
+    assert all(protocol.visits.near(t) is not None for t in times)
+
+
+def test_everybody_who_enters_can_be_followed_to_the_last_visit_of_a_trial_of_fixed_length(protocol):
+    if protocol.protocol in ("oratorio", "expand", "paradigms", "informs"):
+        return  # they ended for all on one day
+    end, closure = (12 * int(m[:4]) + int(m[5:]) for m in (protocol.accrual.end, protocol.accrual.closure))
+    assert closure - end >= protocol.visits.months[-1] - 0.1
+
+
+@pytest.mark.parametrize("name", sorted(COMPLETED))
+def test_drop_out_leaves_as_many_as_completed(name):
+    rules = [r for r in load_protocol(name).rules if isinstance(r, HazardRule)]
+    assert len(rules) == len(COMPLETED[name])
+    for rule, (arm, completed, randomised, years) in zip(rules, COMPLETED[name], strict=True):
+        assert rule.arm == arm
+        assert math.exp(-rule.per_year * years) == pytest.approx(completed / randomised, abs=0.005)
+
+
+@pytest.mark.parametrize(
+    ("name", "completed", "randomised", "median_years"),
+    [("oratorio", 549, 732, 2.9), ("expand", 1327, 1645, 1.75), ("paradigms", 188, 215, 1.61)],
+)
+def test_follow_up_to_one_last_day_is_that_of_the_record(name, completed, randomised, median_years):
+    protocol = load_protocol(name)
+    (rule,) = protocol.rules
+    length, closure, _ = days_of(protocol)
+    planned = np.minimum(closure - np.linspace(0, length, 1001), protocol.follow_up_days) / 365.25
+    assert np.exp(-rule.per_year * planned).mean() == pytest.approx(completed / randomised, abs=0.015)
+    years = np.linspace(0.1, 4, 2000)[:, None]
+    still_there = (np.exp(-rule.per_year * years) * (planned >= years)).mean(1)
+    assert years[np.argmax(still_there < 0.5), 0] == pytest.approx(median_years, abs=0.06)
+
+
+def test_every_number_has_a_source(protocol):
+    given, _ = load_yaml(FOLDER / f"{protocol.protocol}.yaml")
+    for part in ("population", "accrual", "randomisation", "blinding", "arms", "analysis_set", "visits", "rules"):
+        for path in leaves(given.get(part, {}), part):
+            assert any(path == s or path.startswith(f"{s}.") for s in protocol.sources), path
+    for path, source in protocol.sources.items():
+        assert source != "assumed", f"{path}: say why"
+
+
+def leaves(value, prefix):
+    """Path of each value below; of a treatment or a rule what stands beside its name."""
+    if isinstance(value, dict):
+        for key, below in value.items():
+            yield from leaves(below, f"{prefix}.{key}")
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for i, below in enumerate(value):
+            names = {"therapy": None, "hazard": None, "arm": None}
+            yield from leaves({k: v for k, v in below.items() if k not in names} or below, f"{prefix}.{i}")
+    elif value != []:
+        yield prefix
