@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from stemtrial.cohort.recruit import Care, Recruits, recruit, wanted_recruits
 from stemtrial.errors import InputError
 from stemtrial.evidence import Study, studies, study
+from stemtrial.kernel import Kernel
 from stemtrial.parameters import Draws, point_draw
 from stemtrial.predict.curves import curves
 from stemtrial.predict.estimate import Analysed, Row, estimate, rows_of
@@ -121,6 +122,27 @@ def care_of(protocol: Protocol) -> Care:
     return Care(p.course, p.care_before_entry, (start, start + length / 365.25), p.era)
 
 
+def _run_id(protocol: Protocol, kernel: Kernel, s: Settings, d: Draws) -> str:
+    identity = {
+        "protocol": protocol.identity(),
+        "kernel": kernel.identity,
+        "draws": d.identity,
+        "seed": s.seed,
+        "replicates": s.replicates,
+        "version": importlib.metadata.version("stemtrial"),
+        "code": package_hash("trial", "observe", "endpoint", "analysis", "cohort", "predict"),
+        "keep_all": s.keep_all,
+    }
+    return content_hash(identity)
+
+
+def run_id_of(protocol: Protocol, settings: Settings, draws: Draws | None = None) -> str:
+    """Identity of the run that :func:`predict` would make, without making it."""
+    protocol = scaled(protocol, settings.patients)
+    kernel = compose_ms(families_of(protocol), width=settings.width)
+    return _run_id(protocol, kernel, settings, draws or point_draw())
+
+
 def predict(
     protocol: Protocol, settings: Settings | None = None, draws: Draws | None = None, *, folder: Path | None = None,
     runs: Path = Path("runs"), progress: Callable[[str, float], None] | None = None, command: str = "",
@@ -160,17 +182,7 @@ def predict(
     kernel = compose_ms(families_of(protocol), width=s.width)
     published = study(protocol.reproduces) if protocol.reproduces else None
     rows = rows_of(protocol, published)
-    identity = {
-        "protocol": protocol.identity(),
-        "kernel": kernel.identity,
-        "draws": d.identity,
-        "seed": s.seed,
-        "replicates": s.replicates,
-        "version": importlib.metadata.version("stemtrial"),
-        "code": package_hash("trial", "observe", "endpoint", "analysis", "cohort", "predict"),
-        "keep_all": s.keep_all,
-    }
-    run_id = content_hash(identity)
+    run_id = _run_id(protocol, kernel, s, d)
     target = folder or runs / f"{protocol.protocol}-{run_id[:12]}"
     _refuse_other_run(target, run_id)
     clock("prepare")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemtrial.evidence import Outcome, Study
+from stemtrial.evidence.schema import RATIOS
 from stemtrial.predict.estimate import Row
 
 Floats = NDArray[np.float64]
@@ -24,7 +25,7 @@ def quantiles(x: Floats, q: list[float]) -> list[float]:
 
 def at_limit(row: Row, x: Floats) -> NDArray[np.bool_]:
     """Replicates without an estimate: none at all, or a ratio at 0 or infinity because an arm had no event."""
-    ratio = row.statistic in ("hazard_ratio", "rate_ratio")
+    ratio = row.statistic in RATIOS
     return np.asarray(~np.isfinite(x) | (x == 0.0 if ratio else False))
 
 
@@ -58,6 +59,23 @@ def agreement(outcome: Outcome | None, low: float, high: float) -> bool | None:
     if outcome is None or outcome.value is None or not outcome.verified or np.isnan(low) or np.isnan(high):
         return None
     return bool(low <= outcome.value <= high)
+
+
+def z_of(outcome: Outcome | None, row: Row, x: Floats) -> float | None:
+    """(published - mean) / standard deviation of the replicates, of logarithms for ratios.
+
+    None where nothing verified was published, where the replicates do not differ, or where more than a tenth of them
+    have no finite value.
+    """
+    if outcome is None or outcome.value is None or not outcome.verified:
+        return None
+    value = outcome.value
+    if row.statistic in RATIOS:
+        x, value = np.log(np.where(x > 0, x, np.nan)), np.log(value)
+    seen = x[np.isfinite(x)]
+    if len(seen) < max(2, 0.9 * len(x)) or seen.std() == 0:
+        return None
+    return float((value - seen.mean()) / seen.std(ddof=1))
 
 
 def summarise(
@@ -106,6 +124,7 @@ def summarise(
                 "labels": labels,
                 "published": published_of(outcome) if outcome else None,
                 "agrees": agreement(outcome, low90, high90) if scored else None,
+                "z": z_of(outcome, row, x) if scored else None,
             }
         )
     return out
