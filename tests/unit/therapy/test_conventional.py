@@ -141,6 +141,24 @@ def test_a_family_that_is_composed_and_not_given_changes_no_bit(kernel, people, 
         np.testing.assert_array_equal(a.state[kernel.row(s)], b.state[bare.row(s)], err_msg=s)
 
 
+def test_the_readable_kernel_agrees_with_the_fast_one(kernel, people, point):
+    slow = compose_ms(CONVENTIONAL, backend="numpy")
+    n, days = 24, 760
+    entries = (
+        (3, "natalizumab", {"dose_ratio": 1.5}), (200, "teriflunomide", {}), (220, "clemastine", {"added": True}),
+        (260, "mitoxantrone", {"added": True, "stop_day": 300}), (350, "ocrelizumab", {"stop_day": 500}),
+        (370, "cladribine", {"added": True}), (600, "methylprednisolone", {"added": True}),
+    )  # fmt: skip
+    found = []
+    for k in (kernel, slow):
+        crowd = people(k, n)
+        told = k.advance(crowd, 0, days, point, 9, schedule=plan(k, n, *entries)).events
+        found.append((crowd.state, told))
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-9, atol=1e-10)
+    for c in ("patient", "day", "kind"):
+        np.testing.assert_array_equal(found[0][1][c], found[1][1][c])
+
+
 # -- channels ----------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("drug", DRUGS)
 def test_a_drug_reaches_its_effects_by_its_onset_and_loses_them_by_its_washout(kernel, people, point, drug):
