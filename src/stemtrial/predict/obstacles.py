@@ -72,9 +72,9 @@ def obstacles(protocol: Protocol) -> Iterator[tuple[Loc, str]]:
             yield from _entry(step.entry, ("rules", i, "to"))
             if step.action == "add" and isinstance(step.entry, Treatment) and not list(_entry(step.entry, ())):
                 for arm in step.of(tuple(protocol.arms)):
-                    regimen = protocol.arms[arm].regimen
-                    given = [e.therapy for e in regimen if isinstance(e, Treatment) and "stop_day" not in e.settings]
-                    yield from _together([*given, step.entry.therapy], ("rules", i, "to"))
+                    given = [e for e in protocol.arms[arm].regimen if isinstance(e, Treatment)]
+                    still = [e.therapy for e in given if "stop_day" not in e.settings and _goes_on(e.therapy)]
+                    yield from _together([*still, step.entry.therapy], ("rules", i, "to"))
     yield from _endpoints(protocol)
 
 
@@ -134,6 +134,10 @@ def _regimen(entries: Sequence[Treatment | Choice], loc: Loc) -> Iterator[tuple[
         names = [entry.therapy] if isinstance(entry, Treatment) else list(entry.of)
         for name in names:
             yield from _together([*taken_with(entries, i), name], (*loc, i, "therapy"))
+
+
+def _goes_on(name: str) -> bool:
+    return catalogue()[name].entry == "continuous"
 
 
 def _together(names: Sequence[str], loc: Loc) -> Iterator[tuple[Loc, str]]:
