@@ -10,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemtrial.cohort.population import Onset
+from stemtrial.disease.ms import REGIONS
 from stemtrial.errors import InputError, did_you_mean
+from stemtrial.observe import Deficits, PatientWeights, functional_systems
+from stemtrial.observe.parameters import EdssParameters, from_draw, load
 
 Referral = Literal["relapse", "date", "first_attack"]
 
@@ -40,7 +43,7 @@ COURSES: Mapping[str, Course] = {
     for c in (
         Course("rrms", "relapsing MS", "relapsing", "relapse"),
         Course("cis", "a first attack of MS", "relapsing", "first_attack"),
-        Course("spms", "relapsing onset, by date", "relapsing", "date"),
+        Course("spms", "relapsing onset", "relapsing", "date"),
         Course("ppms", "primary progressive MS", "primary", "date"),
         Course("paediatric", "MS begun before 18", "paediatric", "relapse"),
     )
@@ -60,27 +63,43 @@ def course_of(name: str) -> Course:
     return COURSES[name]
 
 
-def secondary_progressive(
-    ambulation_rise: NDArray[Any], edss: NDArray[Any], days_since_relapse: NDArray[Any], p: Mapping[str, float]
-) -> NDArray[np.bool_]:
-    """Who of those with a relapsing onset is called secondary progressive.
-
-    A physician calls it so when walking has worsened over the last year without a relapse to explain it; the model's
-    noise-free walking index stands in for that judgement (``docs/design/ms_model.md`` section 9).
+def walking_lost_a_year(
+    deficits: Deficits, people: PatientWeights, smouldering: NDArray[Any], p: Mapping[str, float]
+) -> NDArray[np.float64]:
+    """How much the noise-free walking index rises in a year by smouldering loss alone, relapses apart.
 
     Parameters
     ----------
-    ambulation_rise : ndarray
-        Noise-free walking index minus that of a year before; NaN (unknown) is not called progressive.
-    edss : ndarray
-        Rated EDSS.
-    days_since_relapse : ndarray
-        Days since the last reported relapse.
+    deficits, people
+        Regional deficits and how they show, one row a person.
+    smouldering : ndarray
+        Smouldering inflammation.
     p : mapping
         Parameters by registered name.
     """
-    return np.asarray(
-        (ambulation_rise >= p["cohort.progressive.ambulation_rise"])
-        & (edss >= p["cohort.progressive.edss"])
-        & (days_since_relapse > p["cohort.progressive.relapse_free_days"])
+    known = load(EdssParameters, from_draw(p))
+    later = Deficits(
+        *(
+            1.0 - (1.0 - np.asarray(f)) * np.exp(-p["ms.kX"] * p[f"ms.wX.{r}"] * smouldering)
+            for r, f in zip(REGIONS, deficits, strict=True)
+        )
     )
+    return functional_systems(later, people, known)[1] - functional_systems(deficits, people, known)[1]
+
+
+def progressive(walking_lost: NDArray[Any], edss: NDArray[Any], p: Mapping[str, float]) -> NDArray[np.bool_]:
+    """Who is called progressive: walking gets worse between relapses, and the EDSS has reached a level.
+
+    The loss of walking by smouldering inflammation stands in for what a physician sees over years
+    (``docs/design/ms_model.md`` section 9); of relapsing onset it makes the course secondary progressive.
+
+    Parameters
+    ----------
+    walking_lost : ndarray
+        From :func:`walking_lost_a_year`.
+    edss : ndarray
+        Rated EDSS.
+    p : mapping
+        Parameters by registered name.
+    """
+    return np.asarray((walking_lost >= p["cohort.progressive.walking_lost"]) & (edss >= p["cohort.progressive.edss"]))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stemtrial.cohort.courses import secondary_progressive
+from stemtrial.cohort.courses import progressive, walking_lost_a_year
 from stemtrial.cohort.population import ONSETS, Onset, people_at_onset
 from stemtrial.cohort.recruit import deficits, weights
 from stemtrial.errors import InputError, did_you_mean
@@ -154,12 +154,9 @@ def _chunk(
     noise = normals(seed, ids, day, "natural.nfl", 1)[:, 0]
     body = weights(constants, row)
     walking = functional_systems(deficits(seen), body, load(EdssParameters, known))[1]
-    year = max(1, round(365 / days[1])) if v > 1 else 1  # visits in a year
-    ago = np.where(visit >= year, place[row, np.maximum(visit - year, 0)], -1)
-    rise = np.where(ago >= 0, walking - walking[ago], np.nan)
-    progressive = np.zeros(m, bool)
+    called = np.zeros(m, bool)
     if onset != "primary":
-        progressive = secondary_progressive(rise, edss, seen["days_since_relapse"], p)
+        called = progressive(walking_lost_a_year(deficits(seen), body, seen["smouldering"], p), edss, p)
 
     key = {"replicate": np.zeros(m, int), "patient": ids.astype(int), "day": day}
     relapse = (events["kind"] == kernel.event("relapse")) & (events["day"] < died[events["patient"]])
@@ -194,7 +191,7 @@ def _chunk(
             "edss": true_edss(deficits(seen), body, load(EdssParameters, known)),
             "ambulation_index": walking,
             "smouldering": seen["smouldering"],
-            "progressive": progressive,
+            "progressive": called,
         },
     }  # fmt: skip
 

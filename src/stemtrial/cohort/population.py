@@ -97,6 +97,7 @@ def people_at_onset(
         "season_cos": np.cos(phase),
         "season_sin": np.sin(phase),
         "ascertainment": np.full(len(index), p[f"cohort.ascertainment.{'progressive' if primary else 'blind'}"]),
+        "frailty": np.where(male, p["cohort.mortality.male"], p["cohort.mortality.female"]),
         "thy": np.exp(p["cohort.thy_sd"] * z[:, 6]),
         "female": (~male).astype(float),
         "w_it": special.betaincinv(p["cohort.split_stem"], p["cohort.split_stem"], u[:, 4]),

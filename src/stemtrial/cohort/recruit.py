@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from stemtrial.cohort.courses import course_of, secondary_progressive
+from stemtrial.cohort.courses import course_of, progressive, walking_lost_a_year
 from stemtrial.cohort.eligibility import Eligibility
 from stemtrial.cohort.population import people_at_onset, season_at
 from stemtrial.disease.ms import REGIONS
@@ -178,7 +178,8 @@ def recruit(
     steps = [f"people with {course.label}", found_by[course.referral]]
     ordered = _ordered(rules)
     steps += [f"pass {r.text}" for r in ordered if r.variables <= HISTORY]
-    steps += ["are called secondary progressive"] * (care.course == "spms")
+    steps += ["are called secondary progressive"] if care.course == "spms" else []
+    steps += ["are not called progressive"] if care.course == "rrms" else []
     steps += [f"pass {r.text}" for r in ordered if not r.variables <= HISTORY]
     funnel = list(zip(steps, (int(x) for x in arrays["funnel"]), strict=True))
     if len(arrays["index"]) == 0:
@@ -298,9 +299,10 @@ def _batch(
         "t2_volume_ml": seen["t2_volume_ml"][here],
     }
     left = np.ones(len(rows), bool)
-    if care.course == "spms":
-        rise = walking[:, 2] - walking[:, 1]
-        left = secondary_progressive(rise, columns["edss"], columns["days_since_relapse"], p)
+    if care.course in ("spms", "rrms"):
+        lost = walking_lost_a_year(deficits(seen, here), weights(constants, rows), seen["smouldering"][here], p)
+        called = progressive(lost, columns["edss"], p)
+        left = called if care.course == "spms" else ~called
         funnel.append(int(left.sum()))
     for rule in ordered:
         if not rule.variables <= HISTORY:

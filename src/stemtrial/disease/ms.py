@@ -43,6 +43,8 @@ def build_ms(m: Model, *, truth: bool = False) -> None:
     season_sin = m.constant("season_sin", "1", "sine of the season on day 0")
     ascertainment = m.constant("ascertainment", "rel", "how readily relapses without a lesion are reported")
 
+    frailty = m.constant("frailty", "rel", "mortality of the person's sex")
+
     # -- states (0 at onset unless said; the cohort sets the rest) ---------------------------------------------------
     E = m.state("E", "rel", "autoreactive effector T-cell activity", 1.0)
     R = m.state("R", "rel", "regulatory T-cell activity", 1.0)
@@ -78,7 +80,7 @@ def build_ms(m: Model, *, truth: bool = False) -> None:
     rho_age = m.slow(rho * exp(-ms("krho") * (age - 35.0)))
     m_age = m.slow(smoulder * exp(ms("kM") * (age - 45.0)))
     loss_share = m.slow(ms("phiX") * exp(ms("phiX_age") * (age - 35.0)) / (0.5 + 0.5 * rho))
-    mortality = m.slow(ms("mortality_ratio") * ms("gompertz_a") / YEAR * exp(ms("gompertz_b") * age))
+    mortality = m.slow(frailty * ms("mortality_ratio") * ms("gompertz_a") / YEAR * exp(ms("gompertz_b") * age))
 
     # -- periphery ---------------------------------------------------------------------------------------------------
     ka = m.decay(ms("tau_a"))
