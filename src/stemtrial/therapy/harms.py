@@ -187,8 +187,9 @@ def _late(d: _Draw, event: str, therapy: str, size: float, p: Mapping[str, float
 
 def _dose(d: _Draw, event: str, therapy: str, size: float, p: Mapping[str, float]) -> Times:
     spent = np.log(d.uniform(1)[:, 0]) / np.log1p(-min(size, 0.999999))
-    wait = np.sqrt(spent) * p[f"harms.full_days.{event}"]
-    who = np.flatnonzero(wait < d.days)
+    full = p[f"harms.full_days.{event}"]
+    wait = np.sqrt(spent) * full
+    who = np.flatnonzero(wait < np.minimum(d.days, full))  # no further dose is given beyond the full one
     return who, wait[who]
 
 

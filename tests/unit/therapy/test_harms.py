@@ -103,6 +103,7 @@ def test_cumulative_harm_reaches_its_probability_with_the_lifetime_dose(point):
     assert within(drawn(point, "cardiotoxicity", "mitoxantrone", full / YEAR)[1], share)
     half = drawn(point, "cardiotoxicity", "mitoxantrone", full / YEAR / 2)[1]
     assert within(half, 1 - (1 - share) ** 0.25), "the hazard rises with the dose"
+    assert within(drawn(point, "cardiotoxicity", "mitoxantrone", 20)[1], share), "and ends with it"
 
 
 def test_pml_rises_after_two_years_and_only_in_carriers_of_the_virus(point):
