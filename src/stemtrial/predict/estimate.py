@@ -239,7 +239,7 @@ def _one(row: Row, a: Analysed) -> Floats:
     whole = row.estimator in ("cox", "logrank", "median_time", "kaplan_meier", "kaplan_meier_complement")
     match a.derive(row.endpoint, None if whole else row.time_years):
         case Events() as data:
-            value = _of_events(row, a.square(data.time_years), a.square(data.event), treated, include)
+            value = _of_events(row, a.square(data.time_years), a.square(data.event), treated, include, _read_at(row, a))
         case Values() as data:
             y = a.square(data.value)
             seen = include & np.isfinite(y)
@@ -321,7 +321,14 @@ def _per_scan(row: Row, a: Analysed, treated: Any, include: Bools) -> Floats:
         return np.asarray(np.where(seen, lesions, 0).sum(1) / np.where(seen, number, 0).sum(1), float)
 
 
-def _of_events(row: Row, time: Floats, event: Bools, treated: Any, include: Bools) -> Floats:
+def _read_at(row: Row, a: Analysed) -> float | None:
+    """Time at which a survival curve is read: the last visit, where the time means it and lies beyond it."""
+    if row.time_years is None or row.time_years * 12 <= a.protocol.visits.months[-1]:
+        return row.time_years
+    return a.protocol.follow_up_days / 365.25
+
+
+def _of_events(row: Row, time: Floats, event: Bools, treated: Any, include: Bools, at_years: float | None) -> Floats:
     free = find(row.endpoint).rule in FREE_OF
     if row.estimator == "cox":
         return analysis.cox(time, event, treated, include).value
@@ -332,8 +339,8 @@ def _of_events(row: Row, time: Floats, event: Bools, treated: Any, include: Bool
     if row.estimator in SHARES:
         return _share(row, event ^ free, treated, include)
     if row.estimator in ("kaplan_meier", "kaplan_meier_complement"):
-        assert row.time_years is not None  # the protocol's check asks for times
-        curve = analysis.kaplan_meier(time, event, [row.time_years], include)
+        assert at_years is not None  # the protocol's check asks for times
+        curve = analysis.kaplan_meier(time, event, [at_years], include)
         told_free = free ^ (row.estimator == "kaplan_meier_complement")
         return (curve.survival if told_free else curve.event_probability)[:, 0]
     raise InputError(f"estimator '{row.estimator}' does not fit endpoint '{row.endpoint}', a time to an event")

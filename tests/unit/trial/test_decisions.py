@@ -404,13 +404,33 @@ def test_weeks_are_kept_to(conducted):
 
 
 def test_two_years_are_week_96(conducted):
-    ends = {"primary": {"id": "edss", "estimator": "mean", "at_years": [2]}}
+    ends = {
+        "primary": {"id": "edss", "estimator": "mean", "at_years": [2]},
+        "secondary": [{"id": "relapse_free", "estimator": "kaplan_meier", "at_years": [1, 2]}],
+    }
     visits = {"weeks": list(range(0, 97, 12)), "window_days": 3}
     r = conducted({"a": {"n": 30, "regimen": []}}, visits=visits, endpoints=ends)
-    value = estimate(rows_of(r.protocol, None), Analysed(r.t, r.protocol))
+    a = Analysed(r.t, r.protocol)
+    mean, one, two = estimate(rows_of(r.protocol, None), a)
     last = r.t["visits"]["visit"] == 8
     by_hand = [r.t["visits"]["edss"][last & (r.t["visits"]["replicate"] == k)].mean() for k in range(6)]
-    np.testing.assert_allclose(value[0], by_hand)
+    np.testing.assert_allclose(mean, by_hand)
+    free = derive("relapse_free", r.t)
+    events = a.square(free.event & (free.time_years <= 672 / 365.25)).sum(1)
+    assert (two < one).all()
+    np.testing.assert_allclose(two, 1 - events / 30, atol=0.05)  # nearly nobody leaves before the last visit
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "years", "read"),
+    [
+        ("edss", 2.0, 672 / 365.25), ("edss", 1.0, 336 / 365.25), ("edss", None, None), ("relapse_rate", 2.0, 2.0),
+        ("gd_lesions", 1.0, 1.0), ("gd_lesions", 2.0, 672 / 365.25), ("relapse_free", 2.0, 2.0),
+    ],
+)  # fmt: skip
+def test_what_is_read_at_a_visit_is_read_at_the_one_that_stands_for_the_time(endpoint, years, read):
+    visits = {"weeks": [0, 24, 48, 72, 96], "mri_weeks": [0, 24, 96]}
+    assert protocol({"a": {"n": 3, "regimen": []}}, visits=visits).horizon(endpoint, years) == pytest.approx(read)
 
 
 def test_a_rule_on_what_is_no_event_fails_loudly(recruits, everything, point):
