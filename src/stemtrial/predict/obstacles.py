@@ -13,6 +13,7 @@ from stemtrial.predict.estimate import rows_of
 from stemtrial.therapy import catalogue, modelled
 from stemtrial.therapy.prescribe import refuse_together
 from stemtrial.trial.dosing import taken_with
+from stemtrial.trial.entry import therapies_of
 from stemtrial.trial.protocol import Protocol
 from stemtrial.trial.regimen import Choice, Treatment
 from stemtrial.trial.rules import HazardRule
@@ -75,6 +76,9 @@ def obstacles(protocol: Protocol) -> Iterator[tuple[Loc, str]]:
                     given = [e for e in protocol.arms[arm].regimen if isinstance(e, Treatment)]
                     still = [e.therapy for e in given if "stop_day" not in e.settings and _goes_on(e.therapy)]
                     yield from _together([*still, step.entry.therapy], ("rules", i, "to"))
+    if protocol.relapse_treatment == "none" and "methylprednisolone" in therapies_of(protocol):
+        what = "'none' has no model beside the methylprednisolone that the protocol gives; remove one of the two"
+        yield ("relapse_treatment",), what
     yield from _endpoints(protocol)
 
 

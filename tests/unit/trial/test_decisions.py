@@ -333,6 +333,21 @@ def test_what_cannot_be_computed_is_refused_where_it_stands(arms, rules, at):
     assert [loc for loc, _ in obstacles(p)] == [at]
 
 
+def test_untreated_relapses_and_steroids_by_regimen_have_no_model_together():
+    arms = {"a": {"n": 3, "regimen": [{"therapy": "methylprednisolone"}]}}
+    assert [loc for loc, _ in obstacles(protocol(arms, relapse_treatment="none"))] == [("relapse_treatment",)]
+
+
+def test_without_relapse_visits_relapses_are_acted_on_at_the_next_visit(conducted):
+    rules = [{"when": "relapse", "action": "switch", "to": "natalizumab"}]
+    visits = {"months": [0, 6, 12, 18, 24], "window_days": 5, "at_relapse": False}
+    r = conducted({"a": {"n": 40, "regimen": [ONE]}}, rules=rules, visits=visits)
+    shown, scheduled = first_relapse_visits(r), set(r.pairs("visits"))
+    switched = {w: rows[-1][0] for w, rows in taken(r).items() if len(rows) > 1}
+    assert len(switched) > 20
+    assert all(day == shown[w] and (w, day) in scheduled for w, day in switched.items())
+
+
 def test_sequences_and_added_drugs_of_other_kinds_are_let_through():
     sequence = [ONE, {"therapy": "natalizumab", "day": 90}, {"therapy": "interferon_beta", "day": 200}]
     courses = [{"therapy": "methylprednisolone", "day": d} for d in (0, 90)]
