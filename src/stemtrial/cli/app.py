@@ -118,6 +118,32 @@ def check(protocol: ProtocolName, json: Json = False) -> None:
 
 
 @app.command()
+def scorecard(
+    disease: Annotated[str, typer.Option(metavar="ms", help="Disease.")] = "ms",
+    family: Annotated[str | None, typer.Option(metavar="drugs|ahsct", help="Only trials of such therapies.")] = None,
+    replicates: Annotated[int, typer.Option(metavar="R", help="Repetitions of each trial.")] = 100,
+    draws: Drawn = 1,
+    point: Point = False,
+    seed: Seed = 1,
+    threads: Threads = None,
+    blind: Annotated[bool, typer.Option("--blind", help="Only sealed studies: predict, compare nothing.")] = False,
+    out: Annotated[
+        str | None, typer.Option("--out", "-o", metavar="DIR", help="Folder; else runs/scorecard-<disease>.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Predict every study that has a protocol, and score the predictions: misses first, coverage, what is missing.
+
+    Writes scorecard.json, scorecard.html and a run folder for each protocol; a finished protocol is read back.
+    """
+    from stemtrial.cli.running import Options
+    from stemtrial.cli.scoring import show_scorecard
+
+    options = Options.checked(out, None, replicates, draws, point, seed, threads, None, json)
+    raise typer.Exit(show_scorecard(disease, family, blind, options))
+
+
+@app.command()
 def explain(
     subject: Annotated[str, typer.Argument(metavar="ms|THERAPY|ENDPOINT", help="'ms', 'ahsct', 'neda3', ...")],
     json: Json = False,
@@ -197,7 +223,7 @@ def _status(args: list[str]) -> int:
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C does not wait for the threads
         again = shlex.join(["stemtrial", *args])
-        if args[:1] in (["run"], ["compare"]):
+        if args[:1] in (["run"], ["compare"], ["scorecard"]):
             return _say(f"interrupted; what is finished is kept, and the same command goes on: {again}", INTERRUPTED)
         return _say("interrupted", INTERRUPTED)
     except MemoryError:

@@ -33,7 +33,7 @@ from stemtrial.report.marks import (
 from stemtrial.report.words import Names, Scale, count, finite, number, real, scale_of, shown, span
 
 
-def _axis(values: Sequence[float], scale: Scale) -> tuple[dict[str, Any], float, float]:
+def axis_of(values: Sequence[float], scale: Scale) -> tuple[dict[str, Any], float, float]:
     """Return the x axis that holds ``values``, and its ends in display units."""
     axis: dict[str, Any] = {"title": {"text": safe(scale.axis)}}
     if scale.log:
@@ -87,7 +87,7 @@ def forest(rows: Sequence[Mapping[str, Any]], names: Names | None = None) -> go.
         for v in (s["median"], s["value"], *s["pi50"], *s["pi90"], *s["ci95"])
         if v is not None and math.isfinite(v)
     ]
-    axis, lo, hi = _axis(values, scale)
+    axis, lo, hi = axis_of(values, scale)
 
     def clip(x: float) -> float:
         return min(max(x, lo), hi)

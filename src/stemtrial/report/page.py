@@ -16,7 +16,7 @@ from plotly.offline import get_plotlyjs
 from stemtrial.report import marks, tables
 from stemtrial.report.colours import PALETTE, dark_pairs
 from stemtrial.report.data import Run, check_report
-from stemtrial.report.sections import forest_views, sections_of
+from stemtrial.report.sections import FigureView, forest_views, sections_of
 from stemtrial.report.words import (
     Names,
     count,
@@ -153,19 +153,6 @@ def render_report(result: Mapping[str, Any]) -> str:
     check_report(result)
     names = names_of(result)
     rows = list(result.get("estimates") or ())
-    env = Environment(
-        loader=PackageLoader("stemtrial.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda v: v.replace(" %", "\u00a0%") if type(v) is str else v,  # no line breaks before the sign
-    )
-    env.filters.update(count=count, number=number, plain=plain)
-    loader = env.loader
-    assert loader is not None
-    script = loader.get_source(env, "report.js")[0]
-    plotly = str(get_plotlyjs())
     forests = forest_views(rows, names)
     sections = sections_of(result, names)
     kinds = {str((r.get("published") or {}).get("verification")) for r in rows}
@@ -179,7 +166,9 @@ def render_report(result: Mapping[str, Any]) -> str:
         }
         for a in result.get("arms") or ()
     ]
-    return env.get_template("report.html").render(
+    return document(
+        "report.html",
+        pictures,
         run=dict.fromkeys(Run.__annotations__) | dict(result["run"]),
         disclaimer=result.get("disclaimer") or "",
         doi=doi_url(result["run"].get("doi")),
@@ -196,6 +185,35 @@ def render_report(result: Mapping[str, Any]) -> str:
         provenance=result.get("provenance") or {},
         kinds=kinds,
         definitions={names.endpoint(r.get("endpoint")): str(r["definition"]) for r in rows if r.get("definition")},
+    )
+
+
+def document(template: str, pictures: Sequence[FigureView], **content: Any) -> str:
+    """Return a page of the house as one HTML document that loads nothing: styles, scripts and data are inside.
+
+    Parameters
+    ----------
+    template : str
+        File in ``templates``.
+    pictures : sequence of FigureView
+        All pictures of the page; Plotly.js is left out where there are none.
+    **content
+        What the template shows.
+    """
+    env = Environment(
+        loader=PackageLoader("stemtrial.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda v: v.replace(" %", "\u00a0%") if type(v) is str else v,  # no line breaks before the sign
+    )
+    env.filters.update(count=count, number=number, plain=plain)
+    loader = env.loader
+    assert loader is not None
+    script = loader.get_source(env, "report.js")[0]
+    plotly = str(get_plotlyjs())
+    return env.get_template(template).render(
         pictures=pictures,
         palette=PALETTE,
         dark_pairs=dark_pairs(),
@@ -205,6 +223,7 @@ def render_report(result: Mapping[str, Any]) -> str:
             f"default-src 'none'; script-src {_hash(script)} {_hash(plotly)}; style-src 'unsafe-inline'; "
             "img-src data: blob:; base-uri 'none'; form-action 'none'"
         ),
+        **content,
     )
 
 
@@ -224,7 +243,11 @@ def write_report(result: Mapping[str, Any], path: Path) -> None:
         As :func:`render_report`.
 
     """
-    text = render_report(result)
+    write_whole(render_report(result), path)
+
+
+def write_whole(text: str, path: Path) -> None:
+    """Write a page to ``path``: complete or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_text(text, encoding="utf-8", newline="\n")

@@ -42,15 +42,17 @@ class Section:
     kinds: set[str] = field(default_factory=set)
 
 
-def _view(
+def view_of(
     fig: go.Figure, ident: str, title: str, summary: str, caption: str, *data: tables.TableView | None
 ) -> FigureView:
+    """Return a figure as a page shows it: without a legend (a page has one key), beside the tables of its numbers."""
     fig.update_layout(showlegend=False)  # the page has one key for all pictures
     text = str(fig.to_json(engine="json"))  # Plotly escapes <, > and / for script elements; a test holds it to that
     return FigureView(ident, title, summary, caption, int(fig.layout.height), Markup(text), [t for t in data if t])
 
 
-def _slug(text: str) -> str:
+def slug(text: str) -> str:
+    """Return text as part of an element's id."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "x"
 
 
@@ -68,7 +70,7 @@ def forest_views(rows: Sequence[Mapping[str, Any]], names: Names) -> list[Figure
         summary = f"{scale.title}: predicted intervals beside published values of {len(members)} outcomes. {judged}"
         table = tables.estimate_table(members, names, f"{scale.title}, predicted beside published.")
         out.append(
-            _view(figures.forest(members, names), f"forest-{_slug(scale.key)}", scale.title, summary, judged, table)
+            view_of(figures.forest(members, names), f"forest-{slug(scale.key)}", scale.title, summary, judged, table)
         )
     return out
 
@@ -89,9 +91,9 @@ def _kaplan_meier(curves: Sequence[Mapping[str, Any]], names: Names) -> list[Fig
         )
         data = tables.curve_table(members, names, title, "% of patients", 100.0)
         caption = "" if any(c.get("published") for c in members) else "No published points."
-        ident = f"km-{_slug(endpoint)}"
+        ident = f"km-{slug(endpoint)}"
         out.append(
-            _view(
+            view_of(
                 figures.kaplan_meier(members, names),
                 ident,
                 title,
@@ -111,7 +113,7 @@ def _courses(curves: Sequence[Mapping[str, Any]], names: Names) -> list[FigureVi
         summary = f"{title} over time, {', '.join(names.arm(c.get('arm')) for c in members)}: medians with 90 % bands."
         caption = "" if any(c.get("published") for c in members) else "No published points."
         data = tables.curve_table(members, names, title, unit)
-        out.append(_view(figures.time_course(members, names), f"series-{_slug(name)}", title, summary, caption, data))
+        out.append(view_of(figures.time_course(members, names), f"series-{slug(name)}", title, summary, caption, data))
     return out
 
 
@@ -152,7 +154,7 @@ def _adverse_events(rows: Sequence[Mapping[str, Any]], names: Names) -> Section:
     table = tables.percent_table(
         flat, names, "Patients with an adverse event: median and 90 % interval of the replicates.", "Event"
     )
-    view = _view(
+    view = view_of(
         fig,
         "adverse-events-ranges",
         "Patients with an event",
@@ -186,7 +188,9 @@ def _disposition(rows: Sequence[Mapping[str, Any]], names: Names) -> Section:
     return Section(
         ident,
         title,
-        figures=[_view(fig, "disposition-ranges", "Patients", "Disposition, per cent of patients, by arm.", "", table)],
+        figures=[
+            view_of(fig, "disposition-ranges", "Patients", "Disposition, per cent of patients, by arm.", "", table)
+        ],
     )
 
 
@@ -240,7 +244,7 @@ def sections_of(result: Mapping[str, Any], names: Names) -> list[Section]:
     told += f"{count(run.get('distinct_recruits'))} distinct recruits entered."
     view = (
         [
-            _view(
+            view_of(
                 figures.funnel(steps),
                 "recruitment-funnel",
                 "From the population to the trial",

@@ -1,0 +1,171 @@
+"""``scorecard``: every study that has a protocol, predicted beside what was published; misses first."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from stemtrial.cli import text
+from stemtrial.cli.running import FEW_REPLICATES, Options, progress
+from stemtrial.errors import InputError, did_you_mean
+from stemtrial.report.words import count, number, scale_of, shown, span, statistic
+
+DISEASES = ("ms", "als")
+SHOWN = 25
+"""Rows of the table of misses on the screen; the page and the JSON hold all."""
+
+
+def show_scorecard(disease: str, family: str | None, blind: bool, o: Options) -> int:
+    """Run the scorecard, write ``scorecard.json`` and ``scorecard.html``, print it; return the exit status.
+
+    1 if a protocol failed for a reason that is no input of the user, else 0.
+
+    Raises
+    ------
+    InputError
+        If the disease or family is unknown, or nothing can be run.
+    """
+    from stemtrial.predict import Settings
+    from stemtrial.predict.scorecard import FAMILIES, scorecard
+    from stemtrial.report.scorecard import write_scorecard
+    from stemtrial.store import write_atomic
+
+    if disease not in DISEASES:
+        raise InputError(f"--disease '{disease}' is not known{did_you_mean(disease, DISEASES)}")
+    if disease == "als":
+        raise InputError("--disease als has no protocols yet; use ms")
+    if family is not None and family not in FAMILIES:
+        raise InputError(f"--family '{family}' is not known{did_you_mean(family, FAMILIES)}")
+    folder = Path(o.out) if o.out else Path("runs") / f"scorecard-{disease}"
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--out {folder} is a file; name a folder")
+    with _Told() as told:
+        card = scorecard(
+            Settings(replicates=o.replicates, seed=o.seed, threads=o.threads), folder,
+            family=family, blind=blind, told=told,
+        )  # fmt: skip
+    if not card["protocols"] and not card["not_run"]:
+        raise InputError("no protocol fits; leave out --family or --blind")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(folder / "scorecard.json", json.dumps(text.finite(card), indent=1, allow_nan=False).encode())
+    write_scorecard(card, folder / "scorecard.html")
+    if o.json:
+        text.print_json(card)
+    else:
+        _show(card, folder, few=o.replicates < FEW_REPLICATES)
+    return 1 if any(n["fault"] for n in card["not_run"]) else 0
+
+
+class _Told:
+    """Says which protocol is being run, and shows how far that one is."""
+
+    def __init__(self) -> None:
+        self._open: Any = None
+
+    def __enter__(self) -> _Told:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        if self._open is not None:
+            self._open.__exit__(None, None, None)
+            self._open = None
+
+    def __call__(self, name: str, number_: int, of: int) -> Callable[[str, float], None]:
+        self._close()
+        print(f"stemtrial: {name} ({number_} of {of})", file=sys.stderr, flush=True)
+        begun: list[Callable[[str, float], None]] = []
+
+        def told(stage: str, fraction: float) -> None:
+            if not begun:  # a run that is read back shows no bar and compiles nothing
+                from stemtrial.trial.protocol import load_protocol
+
+                self._open = progress(load_protocol(name))
+                begun.append(self._open.__enter__())
+            begun[0](stage, fraction)
+
+        return told
+
+
+def _show(card: Mapping[str, Any], folder: Path, *, few: bool) -> None:
+    rows = card["rows"]
+    headlines = [r for r in rows if r["headline"]]
+    misses = [r for r in headlines if r["agrees"] is False]
+    s = card["settings"]
+    text.say("Scorecard of multiple sclerosis", style="bold")
+    text.say(
+        f"{len(card['protocols'])} protocols at the published size, {count(s['replicates'])} replicates each, "
+        f"seed {s['seed']}" + (f", family {s['family']}" if s["family"] else "") + (", sealed only" * s["blind"])
+    )
+    if headlines:
+        text.heading(f"Misses: {len(misses)} of {len(headlines)} headlines lie outside their 90 % interval")
+        _table(misses[:SHOWN])
+        if len(misses) > SHOWN:
+            text.note(f"and {len(misses) - SHOWN} more, on the page")
+        text.heading("Coverage: how often the intervals hold the published value, each cohort counting once")
+        text.table(
+            ["", "90 %", "50 %", "cohorts", "outcomes"],
+            [_coverage(which, c) for which, c in _groups(card["coverage"])],
+            right=[1, 2, 3, 4],
+        )
+    sealed = [r for r in rows if r["role"] == "sealed"]
+    if sealed:
+        text.heading(f"Sealed: predicted, nothing to compare with yet ({len(sealed)})")
+        if s["blind"]:
+            _table(sealed)
+    if card["not_run"]:
+        text.heading(f"Not run ({len(card['not_run'])})")
+        for n in card["not_run"]:
+            text.note(f"{n['protocol']}: {'failed: ' * n['fault']}{n['reason']}")
+    text.heading(f"Not predicted ({len(card['not_predicted'])} published outcomes)")
+    for reason, n in Counter(r["reason"] for r in card["not_predicted"]).most_common():
+        text.note(f"{count(n)}: {reason}")
+    text.heading("Mind")
+    told = ["intervals hold sampling only: what is not known about the parameters would make them wider"]
+    told += [f"{s['replicates']} replicates are few: the ends of the intervals are rough; use 100 or more"] * few
+    told += ["patients at baseline are context and are not scored"]
+    text.bullets(told)
+    text.heading("Written")
+    text.whole(f"  {folder / 'scorecard.json'}\n  {folder / 'scorecard.html'}")
+    text.say(f"\n{card['disclaimer']}", style="dim")
+
+
+def _table(rows: list[Mapping[str, Any]]) -> None:
+    text.table(
+        ["trial", "endpoint", "who", "predicted, 90 %", "published", "z", "role"],
+        [
+            [
+                r["protocol"],
+                f"{r['endpoint']}: {statistic(r['statistic'])}",
+                r["arms"] + ("" if r["time_years"] is None else f", {r['time_years']:.3g} y"),
+                span(v["pi90"]) + (f" {v['unit']}" if v["unit"] else ""),
+                number(v["value"]),
+                number(r["z"], 1),
+                r["role"],
+            ]
+            for r in rows
+            for v in [shown(r, scale_of(r)) | {"unit": scale_of(r).unit}]
+        ],
+        right=[5],
+        fold=[1, 2],
+    )
+
+
+def _groups(coverage: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    out = [("all headlines", coverage["all"])]
+    return out + [(f"{key} {name}", c) for key in ("role", "family") for name, c in coverage[key].items()]
+
+
+def _coverage(which: str, c: Mapping[str, Any]) -> list[str]:
+    def percent(x: float | None) -> str:
+        return "–" if x is None else f"{100 * x:.0f} %"
+
+    ci = c["ci90_of_90"]
+    interval = f" ({100 * ci[0]:.0f} to {100 * ci[1]:.0f})" if ci else ""
+    return [which, percent(c["inside90"]) + interval, percent(c["inside50"]), count(c["cohorts"]), count(c["outcomes"])]
