@@ -22,6 +22,8 @@ from stemtrial.kernel.numba_backend import print_numba
 Backend = Literal["numba", "numpy"]
 CHUNK = 2048
 MAX_AMOUNTS = 4
+KEPT_DRAWS = 16
+"""Draws of the population parameters whose uniform values a kernel keeps."""
 
 
 @dataclass
@@ -160,6 +162,17 @@ class Kernel:
     def _compiled(self) -> Callable[..., None]:
         return compile_program(self.program, self.width)
 
+    def _uniform_values(self, parameters: Mapping[str, float]) -> NDArray[np.float64]:
+        """Values that are one for all patients and days, kept for the last draws: a trial asks at every visit."""
+        key = tuple(float(parameters[k]) for k in self.model.parameters)
+        found = self._uniform.get(key)
+        if found is None:
+            found = numpy_backend.uniform_values(self.program, dict(parameters))
+            if len(self._uniform) >= KEPT_DRAWS:
+                self._uniform.clear()
+            self._uniform[key] = found
+        return found
+
     def dose(self, name: str) -> int:
         """Return the number of a dose kind, for :class:`Schedule`."""
         names = list(self.model.doses)
@@ -266,7 +279,7 @@ class Kernel:
             "visit_step": visiting.day * spd,
             "observed": observed,
         }
-        u = numpy_backend.uniform_values(self.program, dict(parameters))
+        u = self._uniform_values(parameters)
         if self.backend == "numpy":
             log = numpy_backend.run(self.program, data, u, seed) if n else []
             raw = [

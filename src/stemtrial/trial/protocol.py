@@ -63,9 +63,9 @@ class Protocol(Part):
         How many of an arm's ``n`` stay in the trial after randomisation; the others leave on day 0. All of them when
         left out.
     ascertainment : str, optional
-        How readily relapses without a lesion are reported: ``blind``, ``open``, ``progressive`` or
-        ``open_label_transplant``. Left out: ``progressive`` for progressive courses, ``open_label_transplant`` where
-        patients know that some are transplanted, else ``blind``.
+        How readily relapses without a lesion are reported: ``blind``, ``open``, ``progressive``, ``paediatric`` or
+        ``open_label_transplant``. Left out: ``progressive`` for progressive courses, ``paediatric`` for children,
+        ``open_label_transplant`` where patients know that some are transplanted, else ``blind``.
     relapse_treatment : {"methylprednisolone", "none"}
         What every reported relapse is treated with.
     instruments : tuple of str
@@ -91,7 +91,7 @@ class Protocol(Part):
     control: str = ""
     analysis_set: Mapping[str, Annotated[int, Strict(), Field(ge=1)]] = Field(default_factory=dict)
     rules: tuple[RuleEntry, ...] = ()
-    ascertainment: Literal["blind", "open", "progressive", "open_label_transplant"] | None = None
+    ascertainment: Literal["blind", "open", "progressive", "paediatric", "open_label_transplant"] | None = None
     relapse_treatment: Literal["methylprednisolone", "none"] = "methylprednisolone"
     instruments: tuple[str, ...] = ()
     reproduces: Text | None = None
@@ -101,7 +101,7 @@ class Protocol(Part):
     @model_validator(mode="after")
     def _fill_defaults(self) -> Protocol:
         sizes = {name: arm.n for name, arm in self.arms.items()}
-        progressive = self.population.course in ("spms", "ppms")
+        by_course = {"spms": "progressive", "ppms": "progressive", "paediatric": "paediatric"}
         transplant = any(
             isinstance(e, Treatment) and catalogue()[e.therapy].family == "ahsct"
             for arm in self.arms.values()
@@ -111,7 +111,7 @@ class Protocol(Part):
         return self.filled(
             control=self.control or list(self.arms)[-1],
             analysis_set=sizes | dict(self.analysis_set),
-            ascertainment=self.ascertainment or ("progressive" if progressive else told),
+            ascertainment=self.ascertainment or by_course.get(self.population.course, told),
         )
 
     @model_validator(mode="after")
