@@ -1,6 +1,7 @@
 """Makes the pictures of the documentation from a run: `python docs/figures.py [RUN_FOLDER]` (needs Chromium).
 
-Without a folder, `stemtrial run mist` is run first.
+Without a folder, `stemtrial run mist` is run first. `python docs/figures.py natural_history` makes those of
+docs/natural_history.md instead, and its table.
 """
 
 from __future__ import annotations
@@ -15,7 +16,11 @@ from plotly.offline import get_plotlyjs
 
 from stemtrial.kernel import default_threads
 from stemtrial.predict import Settings, predict
+from stemtrial.predict.natural_curves import pictures
+from stemtrial.predict.natural_history import natural_history
 from stemtrial.report.figures import forest, kaplan_meier
+from stemtrial.report.natural_figures import curves as natural_curves
+from stemtrial.report.natural_history import markdown
 from stemtrial.report.words import names_of
 from stemtrial.trial.protocol import load_protocol
 
@@ -43,8 +48,40 @@ def picture(figures: list, path: Path, width: int, height: int) -> None:
         subprocess.run(command, check=True, capture_output=True)
 
 
+def natural(people: int = 5000, years: int = 60) -> None:
+    """Simulate the natural history, draw it, and put its comparison into docs/natural_history.md."""
+    history = natural_history(people=people, years=years, threads=default_threads())
+    drawn = {p["id"]: p for p in pictures(history)}
+    figures = []
+    for ident in ("disability-relapsing", "survival"):
+        fig = natural_curves(drawn[ident])
+        lines = [t for t in fig.data if t.mode == "lines" and t.line.width != 0]
+        for line, curve in zip(lines, drawn[ident]["curves"], strict=True):
+            line.update(name=curve["label"], showlegend=True)
+        fig.update_layout(
+            showlegend=True,
+            legend={"y": -0.2, "yanchor": "top", "traceorder": "normal", "font": {"size": 12}},
+            margin={"b": 130},
+        )
+        figures.append(fig)
+    picture(figures, HERE / "natural-history.png", 1200, 480)
+    page = HERE.parent / "natural_history.md"
+    before, _, rest = page.read_text(encoding="utf-8").partition("<!-- comparison: made by docs/figures.py -->\n")
+    _, _, after = rest.partition("<!-- end -->\n")
+    scored = [r for r in history.comparison if r["inside"] is not None]
+    said = f"{len(history.misses)} of {len(scored)} scored quantities miss."
+    size = f"{people} people of each kind and year of onset, {years} years, seed 1."
+    table = (
+        f"<!-- comparison: made by docs/figures.py -->\n{said} {size}\n\n{markdown(history.comparison)}\n<!-- end -->\n"
+    )
+    page.write_text(before + table + after, encoding="utf-8")
+
+
 def main() -> None:
     """Run MIST if need be, and draw."""
+    if sys.argv[1:] == ["natural_history"]:
+        natural()
+        return
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     p = predict(load_protocol("mist"), Settings(threads=default_threads()), folder=folder)
     HERE.mkdir(exist_ok=True)

@@ -155,10 +155,49 @@ def explain(
 
 
 @app.command()
-def cohort(protocol: ProtocolName, threads: Threads = None, json: Json = False) -> None:
-    """Recruit for a protocol: who is screened, who enters, and how they compare with the published patients."""
-    from stemtrial.cli.checking import show_cohort
+def cohort(
+    protocol: Annotated[
+        str | None,
+        typer.Argument(metavar="[PROTOCOL]", help="A packaged protocol ('mist'), or the path of a YAML file."),
+    ] = None,
+    disease: Annotated[
+        str | None, typer.Option(metavar="ms", help="Instead of a protocol: the natural history of a disease.")
+    ] = None,
+    people: Annotated[int | None, typer.Option(metavar="N", help="People of each kind of onset; 5000.")] = None,
+    years: Annotated[int | None, typer.Option(metavar="Y", help="Longest follow-up from onset; 30.")] = None,
+    onset: Annotated[
+        str | None, typer.Option(metavar="relapsing|primary|paediatric|all", help="Which kinds of onset; all.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(metavar="S", help="Seed of a natural history; 1.")] = None,
+    out: Annotated[
+        str | None, typer.Option("--out", "-o", metavar="DIR", help="Folder; else runs/natural_history-<id>.")
+    ] = None,
+    threads: Threads = None,
+    json: Json = False,
+) -> None:
+    """Recruit for a protocol, or let untreated people live from onset (--disease ms).
+
+    With a protocol: who is screened, who enters, and how they compare with the published patients. With a disease: its
+    natural history (disability, secondary progression, relapses, lesions, atrophy, survival) beside the registries.
+    """
     from stemtrial.cli.running import check_threads
+
+    of_history = {"--people": people, "--years": years, "--onset": onset, "--seed": seed, "--out": out}
+    if disease is not None:
+        from stemtrial.cli.natural import show_natural_history
+
+        if protocol is not None:
+            raise InputError(f"give a protocol or --disease, not both ('{protocol}' and --disease {disease})")
+        show_natural_history(disease, people, years, onset, seed, check_threads(threads), out, json)
+        return
+    if protocol is None:
+        raise InputError("name a protocol ('stemtrial cohort mist'), or a disease ('stemtrial cohort --disease ms')")
+    given = [name for name, value in of_history.items() if value is not None]
+    if given:
+        raise InputError(
+            f"{given[0]} belongs to a natural history; leave it out, or use --disease ms without a protocol"
+        )
+    from stemtrial.cli.checking import show_cohort
 
     show_cohort(protocol, check_threads(threads), json)
 

@@ -114,9 +114,12 @@ def _command(name: str, o: Options) -> str:
 
 # -- progress ---------------------------------------------------------------------------------------------------------
 @contextmanager
-def progress(protocol: Any) -> Iterator[Any]:
-    """Give a function of (stage, fraction) that shows on stderr how far the run is: bars, or lines if no terminal."""
-    if _will_compile(protocol):
+def progress(protocol: Any, families: tuple[str, ...] = ()) -> Iterator[Any]:
+    """Give a function of (stage, fraction) that shows on stderr how far the run is: bars, or lines if no terminal.
+
+    ``families`` names the therapies of a run that has no protocol.
+    """
+    if _will_compile(protocol, families):
         print("stemtrial: compiling the model, once for this machine (about 20 s)", file=sys.stderr, flush=True)
     if not sys.stderr.isatty():
         yield _Lines()
@@ -153,11 +156,12 @@ class _Lines:
         self.stage, self.next = stage, now + 10.0
 
 
-def _will_compile(protocol: Any) -> bool:
-    """Whether the kernel of a protocol has no machine code in the cache yet."""
+def _will_compile(protocol: Any, families: tuple[str, ...]) -> bool:
+    """Whether the kernel of a run has no machine code in the cache yet."""
     from stemtrial.kernel.compile import cache_folder
     from stemtrial.therapy import compose_ms
     from stemtrial.trial.entry import families_of
 
-    identity = compose_ms(families_of(protocol)).identity  # of the default block width, which runs use
+    composed = families_of(protocol) if protocol is not None else families
+    identity = compose_ms(composed).identity  # of the default block width, which runs use
     return not any((cache_folder() / "kernels" / "__pycache__").glob(f"kernel_{identity}.*.nbc"))

@@ -196,21 +196,28 @@ def _chunk(
     }  # fmt: skip
 
 
-def surviving(p: Mapping[str, float], age: Any, years: Any) -> NDArray[Any]:
-    """Probability that somebody of the general population lives on: Gompertz mortality, as the disease multiplies it.
+def surviving(p: Mapping[str, float], age: Any, female: Any, years: Any) -> NDArray[Any]:
+    """Probability that somebody of the general population lives on for ``years``; see :func:`cumulative_mortality`."""
+    return np.asarray(np.exp(-cumulative_mortality(p, age, female, years)))
+
+
+def cumulative_mortality(p: Mapping[str, float], age: Any, female: Any, years: Any) -> NDArray[Any]:
+    """Deaths that the general population expects of a person: the mortality that the disease multiplies.
 
     Parameters
     ----------
     p : mapping
-        Parameters by registered name (``ms.gompertz_a``, 1/year, and ``ms.gompertz_b``, 1/year).
-    age, years : array_like
-        Age now, and years ahead, in years; broadcast.
+        Parameters by registered name: Gompertz by age (``ms.gompertz_a``, ``ms.gompertz_b``, 1/year), and the factor
+        of each sex (``cohort.mortality.female``, ``cohort.mortality.male``).
+    age, female, years : array_like
+        Age now, whether a woman, and years ahead; broadcast.
+
+    Returns
+    -------
+    ndarray
+        Integral of the mortality from ``age`` to ``age + years``.
     """
-    return np.asarray(np.exp(-cumulative_mortality(p, age, years)))
-
-
-def cumulative_mortality(p: Mapping[str, float], age: Any, years: Any) -> NDArray[Any]:
-    """Deaths that the general population expects a person between ``age`` and ``age + years`` (Gompertz)."""
     a, b = p["ms.gompertz_a"], p["ms.gompertz_b"]
+    sex = np.where(np.asarray(female, bool), p["cohort.mortality.female"], p["cohort.mortality.male"])
     start = np.asarray(age, float)
-    return np.asarray(a / b * (np.exp(b * (start + np.asarray(years, float))) - np.exp(b * start)))
+    return np.asarray(sex * a / b * (np.exp(b * (start + np.asarray(years, float))) - np.exp(b * start)))

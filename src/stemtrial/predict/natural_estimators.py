@@ -48,7 +48,8 @@ def quantile(time: Floats, event: NDArray[np.bool_], q: float = 0.5) -> Estimate
     km = analysis.kaplan_meier(time[None], event[None], grid)
     # where the curve is 0 it has no limits: they are 0 as well
     curves = [np.where(np.isnan(c[0]), km.survival[0], c[0]) for c in (km.survival, km.lower, km.upper)]
-    return Estimated(*(_crossing(grid, c, 1.0 - q) for c in curves), n)
+    value, low, high = (_crossing(grid, c, 1.0 - q) for c in curves)
+    return Estimated(value, low, high, n)
 
 
 def _crossing(grid: Floats, curve: Floats, level: float) -> float:
@@ -72,7 +73,8 @@ def share(time: Floats, event: NDArray[np.bool_], at: float) -> Estimated:
 def gap(lives: Lives, start: str, end: str) -> Estimated:
     """Kaplan-Meier median of the time from one event to another, among those who had the first."""
     had = lives.event[start]
-    return quantile(np.maximum(lives.time[end] - lives.time[start], 0.0)[had], lives.event[end][had])
+    between = np.maximum(lives.time[end] - lives.time[start], 0.0)[had]
+    return quantile(np.round(between / STEP) * STEP, lives.event[end][had])  # whole visits, tied as such
 
 
 def proportion(flags: NDArray[np.bool_]) -> Estimated:
@@ -87,10 +89,10 @@ def proportion(flags: NDArray[np.bool_]) -> Estimated:
 
 def mean(values: Floats) -> Estimated:
     """Mean of the known values."""
-    x = values[np.isfinite(values)]
+    x = np.asarray(values[np.isfinite(values)], float)
     if len(x) < 2:
         return NOTHING
-    half = Z * float(x.std(ddof=1)) / np.sqrt(len(x))
+    half = Z * float(x.std(ddof=1) / np.sqrt(len(x)))
     return Estimated(float(x.mean()), float(x.mean()) - half, float(x.mean()) + half, len(x))
 
 
@@ -109,8 +111,8 @@ def ratio(one: Estimated, other: Estimated) -> Estimated:
     """Ratio of two independent positive estimates."""
     if not (one.value > 0 and other.value > 0):
         return NOTHING
-    spread = [(x.high - x.low) / (2 * Z * x.value) for x in (one, other)]
-    return _exp(float(np.log(one.value / other.value)), float(np.hypot(*spread)), one.people + other.people)
+    a, b = ((x.high - x.low) / (2 * Z * x.value) for x in (one, other))
+    return _exp(float(np.log(one.value / other.value)), float(np.hypot(a, b)), one.people + other.people)
 
 
 def _exp(log_value: float, se: float, people: int) -> Estimated:
@@ -194,13 +196,13 @@ def hazard_ratio_per(time: Floats, event: NDArray[np.bool_], covariate: Floats, 
 
 
 def mortality_ratio(lives: Lives, p: Mapping[str, float], edss: Sequence[float] | None = None) -> Estimated:
-    """Deaths over those that the general population expects (Gompertz), optionally only at some EDSS (low, high)."""
+    """Deaths over those that people of the same age and sex expect, optionally only at some EDSS (low, high)."""
     start = np.arange(lives.edss.shape[1]) * STEP
     left = np.clip(lives.end_years[:, None] - start, 0.0, STEP)
     mine = left > 0
     if edss is not None:
         mine &= (lives.edss >= edss[0]) & (lives.edss <= edss[1])
-    expected = (cumulative_mortality(p, lives.onset_age[:, None] + start, left) * mine).sum()
+    expected = (cumulative_mortality(p, lives.onset_age[:, None] + start, lives.female[:, None], left) * mine).sum()
     last = np.minimum((lives.end_years / STEP).astype(int), len(start) - 1)
     deaths = float((lives.event["death"] & mine[np.arange(len(lives)), last]).sum())
     if deaths == 0 or expected == 0:

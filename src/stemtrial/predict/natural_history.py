@@ -228,7 +228,8 @@ def found(q: Quantity, worlds: Mapping[tuple[str, float], Lives], p: Mapping[str
         e = estimate.hazard_ratio(both.time[argument], both.event[argument], group, np.ones(len(both), bool))
         apart = q.people.onset_year - q.against.onset_year
         if kind == "hazard_ratio_per_calendar_year":
-            e = Estimated(*(float(v ** (1 / apart)) for v in e[:3]), e.people)
+            value, low, high = (float(v ** (1 / apart)) for v in e[:3])
+            e = Estimated(value, low, high, e.people)
         return e
     one, other = (FINDERS[kind]((x, q.find, p), argument) for x in (mine, others))
     return estimate.ratio(one, other)
@@ -252,7 +253,8 @@ def _interval(o: Outcome, s: Study, e: Estimated, unit: str) -> tuple[float, flo
     if o.value is None:
         return None
     if o.ci95 is not None:
-        return float(o.ci95[0]), float(o.ci95[1])
+        low, high = o.ci95
+        return (o.value if low is None else low), (o.value if high is None else high)
     # a part of the cohort whose size is not on record counts as the whole: its interval is too narrow, never too wide
     sizes = [a.n for a in s.arms if a.id in o.arms and a.n] or [a.n for a in s.arms if a.n]
     n = o.n or max(sizes, default=0)
@@ -262,13 +264,14 @@ def _interval(o: Outcome, s: Study, e: Estimated, unit: str) -> tuple[float, flo
         z2 = estimate.Z**2 / n
         half = estimate.Z * np.sqrt(o.value * (1 - o.value) / n + z2 / (4 * n))
         return tuple(float((o.value + z2 / 2 + sign * half) / (1 + z2)) for sign in (-1, 1))  # type: ignore[return-value]
-    if not (np.isfinite(e.high) and np.isfinite(e.low) and e.people):
+    if not (np.isfinite(e.value) and np.isfinite(e.low) and e.people):
         return o.value, o.value
     wider = np.sqrt(e.people / n)  # the spread among simulated people stands in for that of the cohort
-    if unit == "ratio" and e.low > 0:
-        factor = (e.high / e.low) ** (wider / 2)
+    if unit == "ratio":
+        factor = (e.value / e.low) ** wider if e.low > 0 else 1.0
         return float(o.value / factor), float(o.value * factor)
-    return float(o.value - (e.high - e.low) / 2 * wider), float(o.value + (e.high - e.low) / 2 * wider)
+    half = float((e.value - e.low) * wider)
+    return o.value - half if unit == "EDSS/y" or unit == "%/y" else max(0.0, o.value - half), o.value + half
 
 
 def compare_quantity(name: str, q: Quantity, e: Estimated, years: int) -> Row:
@@ -301,7 +304,7 @@ def compare_quantity(name: str, q: Quantity, e: Estimated, years: int) -> Row:
                 "outcome_id": outcome_id, "study": s.id, "citation": s.citation, "role": o.role,
                 "verification": o.verification or ("sealed" if o.role == "sealed" else None), "value": o.value,
                 "ci95": list(o.ci95) if o.ci95 else None, "interval": list(interval) if interval else None,
-                "n": o.n, "note": tie.note, "not_scored": why or None,
+                "n": o.n, "note": tie.note, "unlike": bool(tie.unlike), "not_scored": why or None,
             }
         )  # fmt: skip
 

@@ -16,7 +16,7 @@ from stemtrial.kernel import YEAR
 from stemtrial.parameters import Draws
 from stemtrial.tables import Table
 
-Floats = NDArray[np.float64]
+Floats = NDArray[Any]
 Bools = NDArray[np.bool_]
 EVERY_DAYS = 182
 MILESTONES = (3, 4, 6, 7)
@@ -66,7 +66,7 @@ class Lives:
     @property
     def years(self) -> int:
         """Longest follow-up, whole years."""
-        return self.relapses.shape[1]
+        return int(self.relapses.shape[1])
 
     @property
     def early_attacks(self) -> Floats:
@@ -75,10 +75,11 @@ class Lives:
 
     def take(self, rows: Any) -> Lives:
         """Some of the people."""
-        kept = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Lives(
-            **{k: {e: x[rows] for e, x in v.items()} if isinstance(v, dict) else v[rows] for k, v in kept.items()}
-        )
+        kept: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        some: dict[str, Any] = {
+            k: {e: x[rows] for e, x in v.items()} if isinstance(v, dict) else v[rows] for k, v in kept.items()
+        }
+        return Lives(**some)
 
     @staticmethod
     def join(parts: list[Lives]) -> Lives:
@@ -127,20 +128,30 @@ def summarise(tables: Mapping[str, Table], years: int) -> Lives:
         "spms_called": np.where(called, twice.argmax(1), last) * EVERY_DAYS / YEAR,
         "death": end,
     }
-    event: dict[str, Bools] = {"spms_called": called, "death": tables["disposition"]["event"] == "died"}
+    event: dict[str, Bools] = {
+        "spms_called": np.asarray(called, bool),
+        "death": tables["disposition"]["event"] == "died",
+    }
     # a score that is there at the first visit is a milestone too: nobody starts beyond one
     from_nothing = {**tables, "patients": {**patients, "edss": np.zeros(n)}}
-    endpoints = {f"edss_{k}": (f"edss_milestone.{k}", from_nothing) for k in MILESTONES}
+    endpoints: dict[str, tuple[str, Mapping[str, Table]]] = {
+        f"edss_{k}": (f"edss_milestone.{k}", from_nothing) for k in MILESTONES
+    }
     endpoints |= {"spms": ("spms_conversion", tables), "second_attack": ("relapse_free", tables)}
     for name, (endpoint, told_by) in endpoints.items():
         found = derive(endpoint, told_by)
         assert isinstance(found, Events)
         time[name], event[name] = found.time_years, found.event
+
+    def small(values: NDArray[Any]) -> Floats:  # single precision: 10^5 people of every kind and year of onset fit
+        return values.astype(np.float32)
+
     return Lives(
-        patients["female"] == 1, patients["age_years"], end, edss, relapses, exposure, new_t2,
-        yearly(scans["day"], scans["t2_volume_ml"]), yearly(scans["day"], scans["brain_volume_change_pct"]),
-        yearly(visits["day"], visits["nfl_pg_ml"]), _free_for(5.0, told, first, time["spms"] * YEAR),
-        time, event,
+        patients["female"] == 1, patients["age_years"], end, small(edss), small(relapses), small(exposure),
+        small(new_t2), small(yearly(scans["day"], scans["t2_volume_ml"])),
+        small(yearly(scans["day"], scans["brain_volume_change_pct"])),
+        small(yearly(visits["day"], visits["nfl_pg_ml"])),
+        _free_for(5.0, told, first, time["spms"] * YEAR), time, event,
     )  # fmt: skip
 
 

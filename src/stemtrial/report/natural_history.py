@@ -1,62 +1,226 @@
-"""Natural history beside the registries, as tables, pictures and a page."""
+"""Natural history beside the registries: tables, and one page that loads nothing."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from stemtrial.report.words import number, real, span
+import plotly.graph_objects as go
+from markupsafe import Markup
 
-Row = Mapping[str, Any]
-PERCENT = {"share"}
-UNITS = {"y": "years", "share": "%", "ratio": "", "1/y": "per year", "%/y": "% a year", "EDSS/y": "EDSS a year"}
+from stemtrial.report.marks import published_kind
+from stemtrial.report.natural_figures import (
+    AXES,
+    Row,
+    curves,
+    dash_of,
+    label_of,
+    range_of,
+    ranges,
+    shown,
+    token_of,
+    words,
+)
+from stemtrial.report.page import document, write_whole
+from stemtrial.report.sections import FigureView
+from stemtrial.report.tables import Cell, TableView
+from stemtrial.report.words import count, finite, number, plain, real, span
+
+SECTIONS = {
+    "disability": ("Disability", "Kaplan-Meier estimates from onset; who dies is censored."),
+    "groups": ("Who gets there sooner", "Of people with relapsing onset."),
+    "activity": ("Relapses and lesions", ""),
+    "tissue": ("Lesion volume, brain volume, NfL", "Means of the living."),
+    "survival": ("Survival", ""),
+}
 
 
-def shown(value: Any, unit: str) -> float | None:
-    """A number in display units: shares in per cent."""
-    x = real(value)
-    return None if x is None else x * (100.0 if unit in PERCENT else 1.0)
+@dataclass(frozen=True)
+class Picture(FigureView):
+    """A picture with a key of its own: (label, colour token, dash) of its lines, and its kinds of published values."""
 
-
-def words(value: Any, interval: Sequence[Any] | None, unit: str) -> str:
-    """``12.3 (11.9 to 12.8)``; what lies beyond the follow-up is not reached."""
-    x = shown(value, unit)
-    if x is None:
-        return "–"
-    if x == float("inf"):
-        return "not reached"
-    ends = [shown(v, unit) for v in interval or ()]
-    if len(ends) != 2 or ends[0] is None:
-        return number(x)
-    last = "not reached" if ends[1] == float("inf") else None
-    return f"{number(x)} ({number(ends[0])} to {last})" if last else f"{number(x)} ({span(ends)})"
+    key: list[tuple[str, str, str]] = field(default_factory=list)
+    kinds: set[str] = field(default_factory=set)
 
 
 def verdict(row: Row) -> str:
-    """Whether a quantity lies inside the published range, in words."""
-    return {True: "inside", False: "**miss**"}.get(row["inside"], "not scored")
+    """Whether a quantity lies inside the published range, in words; why, where that cannot be said."""
+    if row["inside"] is None:
+        return f"not scored: {row['why']}"
+    return "inside" if row["inside"] else "outside"
 
 
 def markdown(comparison: Sequence[Row]) -> str:
     """Return the comparison as a Markdown table, misses first."""
     lines = [
-        "| quantity | simulated (95 % Monte Carlo) | published range | to fit to | published values | verdict |",
+        "| quantity | simulated | published range | range to fit to | published values | verdict |",
         "|---|---|---|---|---|---|",
     ]
     for r in comparison:
-        unit, p = r["unit"], r["predicted"]
-        label = f"{r['label']}{', ' + UNITS[unit] if UNITS[unit] and unit != 'y' else ''}"
         values = "; ".join(
-            f"{number(shown(x['value'], unit))} `{x['outcome_id']}` ({x['role']}"
-            + (f"; {x['not_scored']}" if x["not_scored"] else "")
-            + ")"
-            for x in r["published"]
+            f"{number(shown(x['value'], r['unit']))} {x['outcome_id']} ({x['role']})" for x in r["published"]
         )
-        ranges = [span([shown(v, unit) for v in r[k]]) if r[k] else "–" for k in ("range", "range_fit")]
-        said = verdict(r) + (f": {r['why']}" if r["why"] and not r["published"] else "")
-        if r["why"] and r["range"]:
-            said += f": {r['why']}"
-        lines.append(
-            f"| {label} | {words(p['value'], p['mc95'], unit)} | {ranges[0]} | {ranges[1]} | {values or '–'} | {said} |"
-        )
+        cells = (
+            label_of(r), words(r["predicted"]["value"], r["predicted"]["mc95"], r["unit"]), range_of(r),
+            range_of(r, "range_fit"), values or "–", f"**{verdict(r)}**" if r["inside"] is False else verdict(r),
+        )  # fmt: skip
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+# -- tables -----------------------------------------------------------------------------------------------------------
+def comparison_table(rows: Sequence[Row], caption: str) -> TableView:
+    """Return the comparison, one row a quantity, with every published value and its role."""
+    out = []
+    for r in rows:
+        p = r["predicted"]
+        values = []
+        for x in r["published"]:
+            ci = f" ({span([shown(v, r['unit']) for v in x['ci95']])})" if x["ci95"] else ""
+            about = ", ".join(t for t in (x["role"], x["not_scored"] or x["verification"] or "", x["note"]) if t)
+            values.append(f"{number(shown(x['value'], r['unit']))}{ci} · {x['outcome_id']} · {about}")
+        kind, sort = {True: ("inside", 1), False: ("miss", 0)}.get(r["inside"], ("muted", 2))
+        said = {True: "✓ inside", False: "✕ outside"}.get(r["inside"], "not scored")
+        out.append(
+            [
+                Cell(label_of(r), (r["theme"],)),
+                Cell(words(p["value"], None, r["unit"]), _interval_note(p, r["unit"]), sort=real(p["value"])),
+                Cell(range_of(r), (f"to fit: {range_of(r, 'range_fit')}",) if r["range"] != r["range_fit"] else ()),
+                Cell("", tuple(values)) if values else Cell("–"),
+                Cell(said, (r["why"],) if r["why"] and r["inside"] is None and r["published"] else (), kind, sort),
+            ]
+        )
+    columns = ["Quantity", "Simulated", "Published range", "Published values", "Inside?"]
+    return TableView(caption, columns, out, {1, 2}, sortable=True)
+
+
+def _interval_note(p: Row, unit: str) -> tuple[str, ...]:
+    ends = [shown(v, unit) for v in p["mc95"]]
+    known = ends[0] is not None and ends[1] is not None and math.isfinite(ends[0]) and math.isfinite(ends[1])
+    return (span(ends),) if known else ()
+
+
+def curves_table(picture: Row) -> TableView:
+    """Return the numbers of a picture: years by curve, thinned to what a reader can read."""
+    factor = 100.0 if picture["percent"] else 1.0
+    rows = []
+    for c in picture["curves"]:
+        step = max(1, len(c["x"]) // 20)
+        lows, highs = (c.get(e) or [None] * len(c["x"]) for e in ("lo", "hi"))
+        for k in range(0, len(c["x"]), step):
+            ends = (None, None) if lows[k] is None else (lows[k] * factor, highs[k] * factor)
+            rows.append(
+                [
+                    Cell(number(c["x"][k])),
+                    Cell(c["label"]),
+                    Cell(number(c["y"][k] * factor)),
+                    Cell(span(ends)),
+                    Cell("–"),
+                ]
+            )
+    for p in picture["published"]:
+        of = picture["curves"][p["curve"]]["label"]
+        rows.append([Cell(number(p["x"])), Cell(of), Cell("–"), Cell("–"), Cell(number(p["y"] * factor), (p["text"],))])
+    unit = ", %" if picture["percent"] else ""
+    columns = [plain(picture["x_title"]), "Who or what", "Simulated", "95 % Monte Carlo", "Published"]
+    return TableView(f"{picture['title']}: {picture['y_title']}{unit}.", columns, rows, {0, 2, 3, 4})
+
+
+def estimates_table(rows: Sequence[Row]) -> TableView:
+    """Return the estimates by kind of onset, sex, age and early attacks."""
+    out = []
+    for r in rows:
+        t = r["time_years"]
+        at = "" if t is None else f"years {t[0]}–{t[1]}" if isinstance(t, list | tuple) else f"{t:g} years"
+        unit = {"y": "years", "share": "%", "ratio": ""}.get(r["unit"], r["unit"])
+        out.append(
+            [
+                Cell(r["who"]), Cell(r["measure"], (unit,) if unit else ()), Cell(r["statistic"]), Cell(at or "–"),
+                Cell(words(r["value"], None, r["unit"]), sort=real(r["value"])),
+                Cell("".join(_interval_note(r, r["unit"])) or "–"), Cell(count(r["people"]), sort=finite(r["people"])),
+            ]
+        )  # fmt: skip
+    columns = ["Who", "What", "Statistic", "When", "Simulated", "95 % Monte Carlo", "People"]
+    return TableView("Untreated people, onset in 1980.", columns, out, {4, 5, 6}, sortable=True)
+
+
+# -- page -------------------------------------------------------------------------------------------------------------
+def _picture(
+    fig: go.Figure, ident: str, title: str, summary: str, caption: str, table: TableView, **more: Any
+) -> Picture:
+    fig.update_layout(showlegend=False)
+    text = str(fig.to_json(engine="json"))
+    return Picture(ident, title, summary, caption, int(fig.layout.height), Markup(text), [table], **more)
+
+
+def _range_pictures(comparison: Sequence[Row]) -> list[Picture]:
+    out: list[Picture] = []
+    for unit, (title, _) in AXES.items():
+        rows = [r for r in comparison if r["unit"] == unit and r["inside"] is not None]
+        themes = list(dict.fromkeys(r["theme"] for r in sorted(comparison, key=lambda r: r["order"])))
+        rows.sort(key=lambda r: (themes.index(r["theme"]), r["inside"], r["order"]))
+        if not rows:
+            continue
+        inside = sum(bool(r["inside"]) for r in rows)
+        caption = f"{inside} of {len(rows)} inside the published range."
+        table = comparison_table(rows, f"{title}: simulated beside published.")
+        summary = f"{title}: simulated values beside published ranges. {caption}"
+        kinds = {published_kind(p) for r in rows for p in r["published"] if p["not_scored"] is None}
+        out.append(_picture(ranges(rows, unit), f"range-{len(out)}", title, summary, caption, table, kinds=kinds))
+    return out
+
+
+def render(result: Mapping[str, Any]) -> str:
+    """Return a natural history as one HTML document that loads nothing.
+
+    Parameters
+    ----------
+    result : mapping
+        ``settings``, ``comparison``, ``estimates``, ``pictures`` and ``provenance``; see
+        :func:`stemtrial.predict.natural_curves.as_data`.
+    """
+    comparison = [{**r, "order": k} for k, r in enumerate(result["comparison"])]
+    scored = [r for r in comparison if r["inside"] is not None]
+    sections: list[dict[str, Any]] = []
+    for ident, (title, intro) in SECTIONS.items():
+        drawn = []
+        for p in (p for p in result["pictures"] if p["section"] == ident):
+            key = [(c["label"], token_of(k, c), dash_of(k, c)) for k, c in enumerate(p["curves"])]
+            names = ", ".join(k[0] for k in key)
+            kinds = {published_kind(x) for x in p["published"]}
+            drawn.append(
+                _picture(curves(p), p["id"], p["title"], f"{p['title']}: curves of {names}.", p["caption"],
+                         curves_table(p), key=key, kinds=kinds)
+            )  # fmt: skip
+        if drawn:
+            sections.append({"id": ident, "title": title, "intro": intro, "pictures": drawn})
+    drawn_ranges = _range_pictures(comparison)
+    return document(
+        "natural_history.html",
+        [*drawn_ranges, *(p for s in sections for p in s["pictures"])],
+        settings=result["settings"],
+        provenance=result["provenance"],
+        scored=len(scored),
+        inside=sum(bool(r["inside"]) for r in scored),
+        misses=[{**r, "words": _miss_words(r, result["settings"]["years"])} for r in scored if not r["inside"]],
+        ranges=drawn_ranges,
+        sections=sections,
+        comparison=comparison_table(comparison, "Every quantity, misses first."),
+        estimates=estimates_table(result["estimates"]),
+    )
+
+
+def _miss_words(r: Row, years: int) -> str:
+    p, unit = r["predicted"], {"share": " %", "y": " years"}.get(r["unit"], "")
+    value = real(p["value"]) or 0.0
+    side = "above" if value > r["range"][1] else "below"
+    said = f"not reached within {years} years" if math.isinf(value) else words(value, p["mc95"], r["unit"]) + unit
+    return f"Simulated {said}, {side} the published {range_of(r)}{unit}."
+
+
+def write(result: Mapping[str, Any], path: Path) -> None:
+    """Write the page of a natural history: complete or not at all."""
+    write_whole(render(result), path)
