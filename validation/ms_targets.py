@@ -23,7 +23,8 @@ from stemtrial.kernel import Kernel, default_threads
 from stemtrial.observe import EdssRater, RaterState
 from stemtrial.observe.parameters import EdssParameters, from_draw, load
 from stemtrial.parameters import Draws, point_draw
-from stemtrial.predict.natural_history import natural_history
+from stemtrial.predict.natural_estimators import quantile, share
+from stemtrial.predict.natural_lives import simulate
 from stemtrial.predict.run import care_of, scaled
 from stemtrial.therapy import compose_ms
 from stemtrial.trial.conduct import conduct
@@ -55,7 +56,7 @@ class Trial:
 
     def __init__(self, name: str, draws: Draws, patients: int, instruments: tuple[str, ...] = ()) -> None:
         p = scaled(load_protocol(name), patients)
-        self.protocol = p.model_copy(update={"instruments": (*p.instruments, *instruments)})
+        self.protocol = p.filled(instruments=(*p.instruments, *instruments))
         self.draws, self.kernel = draws, compose_ms(families_of(p))
         self.recruits = recruit(
             self.kernel, draws, 0, care_of(p), p.population.criteria, RECRUITS, threads=default_threads()
@@ -142,11 +143,15 @@ def targets(draws: Draws, patients: int, cohort: int) -> Iterator[Target]:
             "relapses in the year before entry", f"{name}, as screening records them", 1.4, 1.6,
             float(t.tables["patients"]["relapses_last_12_months"].mean()),
         )  # fmt: skip
-    untreated = natural_history(draws, people=cohort, years=40, onset="relapsing")
-    confirmed = "untreated from onset, confirmed half a year later"
-    yield Target("median years to EDSS 4", confirmed, 11, 18, untreated.median_years("edss_milestone.4"), 1)
-    yield Target("median years to EDSS 6", confirmed, 20, 28, untreated.median_years("edss_milestone.6"), 1)
-    yield Target("share at EDSS 6 by 15 y", confirmed, 0.22, 0.28, untreated.share("edss_milestone.6", 15.0))
+    lives = simulate(
+        draws, 0, people=cohort, years=40, onset="relapsing", onset_year=1980.0, seed=1, threads=default_threads()
+    )
+    onset = "relapsing onset in 1980, untreated, edss_milestone"
+    for level, low, high in ((4, 11, 18), (6, 20, 28)):
+        reached = quantile(lives.time[f"edss_{level}"], lives.event[f"edss_{level}"])
+        yield Target(f"median years to EDSS {level}", f"{onset}.{level}", low, high, reached.value, 1)
+    by_15 = share(lives.time["edss_6"], lives.event["edss_6"], 15.0)
+    yield Target("share at EDSS 6 by 15 y", f"{onset}.6, Kaplan-Meier", 0.22, 0.28, by_15.value)
     rise, residual = relapse_recovery(affirm, compose_ms(("drugs", "steroids")))
     told = "lublin2014_affirm_relapse_recovery, first reported relapse on placebo"
     yield Target("acute rise of a relapse (1.09 EDSS)", told, 0.95, 1.2, rise)

@@ -207,7 +207,8 @@ def build_ms(m: Model, *, truth: bool = False) -> None:
     m.relax(Qf, to=0.0, tau=ms("tauQ"), text="fades, no axonal loss")
     shrink = W * m.decay(ms("tauW") * YEAR)
     m.update(W, W - shrink, "becomes visible")
-    m.update(L, loss * (shrink + M * (ms("kLM") / YEAR * m.dt)) + L, "shrinks with W and M")
+    remaining = maximum(0.0, 1.0 - L * (1.0 / ms("L_max")))  # tissue that can still be lost
+    m.update(L, remaining * loss * (shrink + M * (ms("kLM") / YEAR * m.dt)) + L, "shrinks with W and M")
     m.relax(V, to=V_to, tau=90.0, text="follows the drug")
     m.relax(Nf, to=M * ms("nfM") * loss, tau=ms("tauNf"), text="clears; smouldering releases more")
     if truth:
