@@ -12,7 +12,7 @@ from stemtrial.endpoint import definitions
 from stemtrial.evidence import claims, forest, studies, study
 from stemtrial.observe import instruments
 from stemtrial.parameters import registry
-from stemtrial.therapy import FAMILIES, catalogue, compose_ms
+from stemtrial.therapy import FAMILIES, catalogue, compose_ms, modelled
 from stemtrial.therapy.drugs import DRUGS
 from stemtrial.trial.protocol import protocol_names
 
@@ -82,9 +82,7 @@ def test_lists_are_the_registries(cli, what):
 
 def test_list_of_therapies_says_which_can_run(cli):
     rows = {r["therapy"]: r["modelled"] for r in json.loads(cli("list", "therapies", "--json").out)}
-    assert rows["natalizumab"]
-    assert rows["ahsct"]
-    assert not rows["cladribine"]
+    assert {k for k, can in rows.items() if can} == set(modelled())
 
 
 # -- explain ----------------------------------------------------------------------------------------------------------
@@ -101,7 +99,8 @@ def test_explain_ms_tells_all_of_the_model(cli):
         p.name: p.value for p in registry().values() if p.name.startswith("ms.")
     }
     lesion_rate = next(r for r in told["rates_open_to_therapies"] if r["name"] == "lesion_activity")
-    assert lesion_rate["multiplied_by"] == ["drugs: x (1 - drugs.entry)"]
+    assert all(text.startswith("drugs: x (") for text in lesion_rate["multiplied_by"])
+    assert any("drugs.entry_to" in text for text in lesion_rate["multiplied_by"])
 
 
 def test_order_of_a_day_is_that_of_the_kernel(cli):
@@ -143,16 +142,11 @@ def test_explain_a_transplant(cli):
 
 def test_explain_a_drug_shows_that_drug_only(cli):
     told = json.loads(cli("explain", "natalizumab", "--json").out)
-    assert {d["name"] for d in told["doses"]} == {"drugs.start.natalizumab", "drugs.stop"}
+    assert {d["name"] for d in told["doses"]} == {"drugs.start.natalizumab", "drugs.stop", "drugs.withdraw"}
     names = {p["name"] for p in told["parameters"]}
     assert {"drugs.natalizumab.entry", "drugs.onset.natalizumab"} <= names
-    assert "drugs.washout" in names
     assert not any(d in n.split(".") for n in names for d in DRUGS if d != "natalizumab")
     assert "300 mg intravenously every 4 weeks" in cli("explain", "natalizumab").out
-
-
-def test_explain_says_what_has_no_model(cli):
-    assert "without a model yet" in cli("explain", "cladribine").out
 
 
 def test_explain_an_endpoint_tells_every_field(cli):

@@ -59,7 +59,7 @@ def test_values_are_scored_at_the_published_size_only():
     other = summarise(rows, values, s, n_draws=1, labels=[], scored=False)
     assert {e["agrees"] for e in scored} == {True, False, None}
     assert {e["agrees"] for e in other} == {None}
-    assert [e | {"agrees": None} for e in scored] == other
+    assert [e | {"agrees": None, "z": None} for e in scored] == other
 
 
 def test_chunk_size_changes_nothing(tmp_path):
