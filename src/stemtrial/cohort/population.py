@@ -25,8 +25,8 @@ ONSETS: tuple[str, ...] = get_args(Onset)
 
 def era_factor(year: Floats, p: Mapping[str, float]) -> Floats:
     """Activity of the disease by year of recruitment: log-linear between the given years, flat outside them."""
-    years = np.array([2002.0, 2007.0, 2011.0])
-    factor = np.array([p["cohort.era.at_2002"], p["cohort.era.at_2007"], p["cohort.era.at_2011"]])
+    years = np.array([1995, 2002, 2007, 2011])
+    factor = np.array([p[f"cohort.era.at_{y}"] for y in years])
     return np.asarray(np.exp(np.interp(year, years, np.log(factor))))
 
 

@@ -203,7 +203,8 @@ def build_ms(m: Model, *, truth: bool = False) -> None:
         if k in BRAIN:
             healed = mended if healed is None else healed + mended
     assert healed is not None
-    m.update(S, S + healed, "receives what remyelinates")
+    faded = S * (ms("kS") / YEAR * m.dt)
+    m.update(S, S - faded + healed, "receives what remyelinates, fades from the scan")
     m.relax(Qf, to=0.0, tau=ms("tauQ"), text="fades, no axonal loss")
     shrink = W * m.decay(ms("tauW") * YEAR)
     m.update(W, W - shrink, "becomes visible")
