@@ -5,6 +5,7 @@ from stemtrial.endpoint.definition import define, definitions, find, needs
 from stemtrial.endpoint.derive import Counts, Events, Values, derive
 from stemtrial.endpoint.readout import readout
 from stemtrial.endpoint.rules import (
+    AdverseEvent,
     ConfirmedChange,
     Death,
     Definition,
@@ -19,6 +20,7 @@ from stemtrial.endpoint.rules import (
 )
 
 __all__ = [
+    "AdverseEvent",
     "ConfirmedChange",
     "Counts",
     "Death",

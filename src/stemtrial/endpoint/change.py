@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stemtrial.endpoint.change_kernel import ANY, PIRA, RAW, UNDEFINED, find_changes
 from stemtrial.endpoint.definition import find
+from stemtrial.endpoint.horizon import at_visit
 from stemtrial.endpoint.ragged import DAYS_PER_YEAR, FOREVER, NO_ROWS, Bools, Floats, Rows, Trial
 from stemtrial.endpoint.rules import PYRAMIDAL, ConfirmedChange, Definition, window
 from stemtrial.errors import InputError
@@ -51,6 +52,14 @@ def _windows(texts: tuple[str, ...]) -> NDArray[np.int64]:
     return np.array([window(t) for t in texts], np.int64).reshape(-1, 4)
 
 
+def _baseline(d: ConfirmedChange, trial: Trial, measure: str) -> Floats:
+    """Return the value from which a measure changes, NaN where there is none."""
+    if d.baseline_days is None:
+        return trial.floats("patients", measure)
+    values, end = trial.floats("visits", measure), trial.end(d.censor_at)
+    return at_visit(trial, "visits", values, end, d.baseline_days / DAYS_PER_YEAR)[0]
+
+
 def _by_measure(d: ConfirmedChange, trial: Trial, every: bool) -> Iterator[_Found]:
     """Walk through the visits once for each measure."""
     rows, number = trial.rows("visits"), trial.integers("visits", "visit")
@@ -67,7 +76,7 @@ def _by_measure(d: ConfirmedChange, trial: Trial, every: bool) -> Iterator[_Foun
         days, values = np.empty((capacity, 5), np.int64), np.empty((capacity, 3))
         edss = measure == "edss"
         n = find_changes(
-            trial.floats("patients", measure),
+            _baseline(d, trial, measure),
             at_risk,
             rows.offsets,
             rows.day,
@@ -85,7 +94,7 @@ def _by_measure(d: ConfirmedChange, trial: Trial, every: bool) -> Iterator[_Foun
             0.0 if edss else d.percent[measure],
             1.0 if d.direction == "worse" else -1.0,
             d.confirmation_days - d.tolerance_days,
-            d.onset_from_days,
+            max(d.onset_from_days, d.baseline_days or 0),
             d.reference == "roving",
             -1 if d.rebaseline_after_relapse_days is None else d.rebaseline_after_relapse_days,
             d.scheduled_only,

@@ -12,6 +12,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from stemtrial.endpoint.rules import (
     PYRAMIDAL,
+    AdverseEvent,
     ConfirmedChange,
     Death,
     Definition,
@@ -120,7 +121,8 @@ def needs(definition: str | Definition) -> dict[str, set[str]]:
     match d:
         case ConfirmedChange():
             out["visits"] = {*d.measures} | ({"edss"} if d.edss_at_least is not None else set())
-            out["patients"] = {*d.measures} | ({"edss"} if d.baseline_at_least > 0 else set())
+            out["patients"] = {*d.measures} if d.baseline_days is None else set()
+            out["patients"] |= {"edss"} if d.baseline_at_least > 0 else set()
             if d.reads_relapses:
                 out["relapses"] = set()
         case FirstActivity():
@@ -136,14 +138,14 @@ def needs(definition: str | Definition) -> dict[str, set[str]]:
                 out["mri"].add("brain_volume_change_pct")
         case FirstRelapse() | RelapseCount():
             out["relapses"] = set()
-        case LesionCount():
-            out["mri"] = {"new_t2_lesions"}
-        case LesionFree():
+        case LesionCount() | LesionFree():
             out["mri"] = {d.column}
         case VisitValue():
             out[d.table] = {d.column}
             if d.change != "none" and d.reference_days is None:
                 out["patients"] = {d.column}
+        case AdverseEvent():
+            out["adverse_events"] = set()
         case Death() | TreatmentDeath():
             pass
         case _:

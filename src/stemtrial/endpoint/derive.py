@@ -12,8 +12,10 @@ from numpy.typing import ArrayLike
 from stemtrial.endpoint import kernels
 from stemtrial.endpoint.change import first_change, months
 from stemtrial.endpoint.definition import find, worsening_of
+from stemtrial.endpoint.horizon import at_visit, window_of
 from stemtrial.endpoint.ragged import DAYS_PER_YEAR, FOREVER, Bools, Floats, Ints, Rows, Trial, Whole
 from stemtrial.endpoint.rules import (
+    AdverseEvent,
     ConfirmedChange,
     Death,
     Definition,
@@ -27,8 +29,6 @@ from stemtrial.endpoint.rules import (
 )
 from stemtrial.errors import InputError
 from stemtrial.tables import Table
-
-_FAR = 1e9  # a day after every visit, small enough to subtract exactly
 
 
 @dataclass(frozen=True)
@@ -128,6 +128,8 @@ def derive(
         case TreatmentDeath():
             died = trial.first_disposition(("died",), d.reasons)
             return Values(*key, (died <= _capped(trial.end(d.censor_at), at_years)).astype(np.float64))
+        case AdverseEvent():
+            return Values(*key, _had_event(d, trial, _capped(trial.end(d.censor_at), at_years)))
         case _:
             assert_never(d)
 
@@ -150,12 +152,26 @@ def _by_day(day: Ints, end: Ints) -> tuple[Floats, Bools]:
     return np.where(event, day, end) / DAYS_PER_YEAR, event & (day != FOREVER)
 
 
-def _first_day(rows: Rows) -> Ints:
-    """Day of the first row of each patient, else ``FOREVER``."""
+def _first_day(rows: Rows, from_day: int = 0) -> Ints:
+    """Day of the first row of each patient on or after a day, else ``FOREVER``."""
     out = np.full(len(rows.offsets) - 1, FOREVER)
-    has = rows.offsets[1:] > rows.offsets[:-1]
-    out[has] = rows.day[rows.offsets[:-1][has]]
+    late = np.append(0, np.cumsum(rows.day >= from_day))
+    has = late[rows.offsets[1:]] > late[rows.offsets[:-1]]
+    # rows of a patient ascend, so that the late ones are the last
+    first = rows.offsets[1:] - (late[rows.offsets[1:]] - late[rows.offsets[:-1]])
+    out[has] = rows.day[first[has]]
     return out
+
+
+def _had_event(d: AdverseEvent, trial: Trial, end: Ints) -> Floats:
+    rows = trial.rows("adverse_events")
+    counts = trial.integers("adverse_events", "grade") >= d.grade_at_least
+    if d.serious:
+        counts &= trial.integers("adverse_events", "serious") > 0
+    if d.terms:
+        counts &= np.isin(trial.column("adverse_events", "term"), d.terms)
+    who = np.repeat(np.arange(trial.n), np.diff(rows.offsets))
+    return np.minimum(np.bincount(who[counts & (rows.day <= end[who])], minlength=trial.n), 1.0)
 
 
 def _first_activity(d: FirstActivity, trial: Trial) -> tuple[Floats, Bools]:
@@ -167,11 +183,24 @@ def _first_activity(d: FirstActivity, trial: Trial) -> tuple[Floats, Bools]:
         kernels.last_assessment(rows.offsets, rows.day, number, end, trial.group, clock, last_day, last_time)
     first = np.full(trial.n, np.inf)
     scans, number = trial.rows("mri"), trial.integers("mri", "visit")
-    for column, counts in (("gd_lesions", d.gd_lesions), ("new_t2_lesions", d.new_t2_lesions)):
+    shown = (
+        ("gd_lesions", d.gd_lesions, 1, 1),
+        ("new_t2_lesions", d.new_t2_lesions, d.new_t2_at_least, d.consecutive_scans),
+    )
+    for column, counts, at_least, in_a_row in shown:
         if counts:
-            lesions = _lesion_counts(trial, column)
+            active = _lesion_counts(trial, column) >= at_least
             kernels.first_active_scan(
-                scans.offsets, scans.day, number, lesions, d.mri_from_days, end, trial.group, scan_months, first
+                scans.offsets,
+                scans.day,
+                number,
+                active,
+                in_a_row,
+                d.mri_from_days,
+                end,
+                trial.group,
+                scan_months,
+                first,
             )
     if d.brain_volume_loss_pct_per_year is not None:
         kernels.first_shrunk_scan(
@@ -187,7 +216,7 @@ def _first_activity(d: FirstActivity, trial: Trial) -> tuple[Floats, Bools]:
             first,
         )
     if d.relapses:
-        day = _first_day(trial.rows("relapses"))
+        day = _first_day(trial.rows("relapses"), d.relapses_from_days)
         first = np.where(day <= last_day, np.minimum(first, day / DAYS_PER_YEAR), first)
     worsening = worsening_of(d)
     if worsening is not None:
@@ -197,53 +226,31 @@ def _first_activity(d: FirstActivity, trial: Trial) -> tuple[Floats, Bools]:
     return np.where(event, first, last_time), event
 
 
-def _window(trial: Trial, table: str, at_years: float | None) -> tuple[Floats, Floats, float]:
-    """Days (earliest, latest) by replicate and target of the visit for the horizon; empty if there is none."""
-    planned = trial.schedule_days(table)
-    planned = np.sort(np.column_stack([np.where(planned > 0, planned, np.nan), np.zeros(len(planned))]), axis=1)
-    low, high = np.full(len(planned), np.inf), np.full(len(planned), -np.inf)
-    if at_years is None:
-        return -low, -high, _FAR  # the last visit is the nearest to it
-    target = at_years * DAYS_PER_YEAR
-    for r, days in enumerate(planned):
-        days = days[np.isfinite(days)]
-        if len(days) < 2:
-            continue
-        k = int(np.argmin(np.abs(days - target)))
-        before = (days[k] - days[k - 1] if k else days[1] - days[0]) / 2
-        after = (days[k + 1] - days[k]) / 2 if k + 1 < len(days) else before
-        if days[k] - before <= target <= days[k] + after:
-            low[r], high[r] = target - before, target + after
-    return low, high, target
-
-
-def _at(trial: Trial, table: str, values: Floats, end: Ints, at_years: float | None) -> tuple[Floats, Ints]:
-    """Return the value at the visit nearest to the horizon (NaN: none) and its row (-1: none)."""
-    rows, row = trial.rows(table), np.empty(trial.n, np.int64)
-    low, high, target = _window(trial, table, at_years)
-    number = trial.integers(table, "visit")
-    kernels.nearest_visit(rows.offsets, rows.day, number, values, end, trial.group, low, high, target, row)
-    out = np.full(trial.n, np.nan)
-    out[row >= 0] = values[row[row >= 0]]
-    return out, row
-
-
 def _visit_value(d: VisitValue, trial: Trial, at_years: float | None) -> Floats:
+    out = _measured(d, trial, at_years)
+    if d.kind != "status":
+        return out
+    low, high = (-np.inf if d.at_least is None else d.at_least), (np.inf if d.at_most is None else d.at_most)
+    return np.where(np.isnan(out), np.nan, ((low <= out) & (out <= high)).astype(np.float64))
+
+
+def _measured(d: VisitValue, trial: Trial, at_years: float | None) -> Floats:
     values, end = trial.floats(d.table, d.column), trial.end(d.censor_at)
-    out, row = _at(trial, d.table, values, end, at_years)
+    out, row = at_visit(trial, d.table, values, end, at_years)
     if d.change == "none":
         return out
     if d.reference_days is None:
         reference = trial.floats("patients", d.column)
     else:
-        reference, earlier = _at(trial, d.table, values, end, d.reference_days / DAYS_PER_YEAR)
+        reference, earlier = at_visit(trial, d.table, values, end, d.reference_days / DAYS_PER_YEAR)
         reference = np.where(earlier <= row, reference, np.nan)
     if d.change == "difference":
         return out - reference
     if d.change == "chained_percent":
         out, reference = 100.0 + out, 100.0 + reference
-    positive = reference > 0  # a percentage of nothing is not defined
-    return np.where(positive, 100.0 * (out / np.where(positive, reference, 1.0) - 1.0), np.nan)
+    positive = reference > 0  # a share of nothing is not defined
+    fraction = np.where(positive, out / np.where(positive, reference, 1.0) - 1.0, np.nan)
+    return fraction if d.change == "fraction" else 100.0 * fraction
 
 
 def _lesion_counts(trial: Trial, column: str) -> Whole:
@@ -256,7 +263,7 @@ def _lesion_counts(trial: Trial, column: str) -> Whole:
 
 def _lesion_free(d: LesionFree, trial: Trial, at_years: float | None) -> Floats:
     lesions, end = _lesion_counts(trial, d.column), trial.end(d.censor_at)
-    shown, row = _at(trial, "mri", lesions.astype(np.float64), end, at_years)
+    shown, row = at_visit(trial, "mri", lesions.astype(np.float64), end, at_years)
     if d.scans == "to_horizon":
         before = np.append(0, np.cumsum(lesions * (trial.rows("mri").day > 0), dtype=np.int64))
         shown = (before[row + 1] - before[trial.rows("mri").offsets[:-1]]).astype(np.float64)
@@ -265,9 +272,10 @@ def _lesion_free(d: LesionFree, trial: Trial, at_years: float | None) -> Floats:
 
 def _lesions(d: LesionCount, trial: Trial, at_years: float | None) -> tuple[Ints, Floats]:
     rows = trial.rows("mri")
-    lesions = _lesion_counts(trial, "new_t2_lesions")
-    _, high, target = _window(trial, "mri", at_years)
+    lesions = _lesion_counts(trial, d.column)
+    _, high, target = window_of(trial, "mri", at_years)
     count, last = np.empty(trial.n, np.int64), np.empty(trial.n, np.int64)
     until = np.maximum(high, target)  # scans that are late by less than the window still belong to the horizon
-    kernels.sum_scans(rows.offsets, rows.day, lesions, trial.end(d.censor_at), trial.group, until, count, last)
+    end = trial.end(d.censor_at)
+    kernels.sum_scans(rows.offsets, rows.day, lesions, d.from_days, end, trial.group, until, count, last)
     return count, last / DAYS_PER_YEAR

@@ -33,14 +33,19 @@ def last_assessment(
 
 @njit(error_model="numpy", nogil=True, cache=True)
 def first_active_scan(
-    offsets: Any, day: Any, number: Any, lesions: Any, from_day: int, end: Any, group: Any, months: Any, time: Any
-) -> None:
-    """Lower ``time`` to the first scan after baseline that shows a lesion."""
+    offsets: Any, day: Any, number: Any, active: Any, in_a_row: int, from_day: int, end: Any, group: Any, months: Any,
+    time: Any,
+) -> None:  # fmt: skip
+    """Lower ``time`` to the scan after baseline that completes the first ``in_a_row`` active ones."""
     for i in range(end.shape[0]):
+        so_far = 0
         for j in range(offsets[i], offsets[i + 1]):
             if day[j] > end[i]:
                 break
-            if day[j] > 0 and day[j] >= from_day and lesions[j] > 0:
+            if day[j] <= 0 or day[j] < from_day:
+                continue
+            so_far = so_far + 1 if active[j] else 0
+            if so_far >= in_a_row:
                 time[i] = min(time[i], visit_time(day[j], number[j], months[group[i]]))
                 break
 
@@ -94,14 +99,16 @@ def nearest_visit(
 
 
 @njit(error_model="numpy", nogil=True, cache=True)
-def sum_scans(offsets: Any, day: Any, lesions: Any, end: Any, group: Any, high: Any, count: Any, last_day: Any) -> None:
-    """Sum lesions over the scans after baseline up to ``high`` days and note the day of the last."""
+def sum_scans(
+    offsets: Any, day: Any, lesions: Any, from_day: int, end: Any, group: Any, high: Any, count: Any, last_day: Any
+) -> None:
+    """Sum lesions over the scans after baseline from ``from_day`` to ``high`` and note the day of the last."""
     for i in range(end.shape[0]):
         count[i] = 0
         last_day[i] = 0
         for j in range(offsets[i], offsets[i + 1]):
             if day[j] > end[i] or day[j] > high[group[i]]:
                 break
-            if day[j] > 0:
+            if day[j] > 0 and day[j] >= from_day:
                 count[i] += lesions[j]
                 last_day[i] = day[j]

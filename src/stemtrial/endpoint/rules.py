@@ -100,6 +100,9 @@ class ConfirmedChange(_Common):
         Earliest day of onset. A change that began before counts from the first usable visit on or after that day.
     baseline_at_least : float
         Patients with a lower baseline EDSS are not at risk: time 0, censored.
+    baseline_days : int or None
+        The scheduled visit nearest to that day is the baseline of every measure (a new baseline once a drug works), and
+        nothing before it counts. Patients without that visit are not at risk.
     reference : {'fixed', 'roving'}
         Fixed: the baseline. Roving: moves to the confirming value after a change, and to a better value that every
         visit holds up to the first one late enough to confirm it.
@@ -142,6 +145,7 @@ class ConfirmedChange(_Common):
     tolerance_days: Annotated[int, Field(ge=0)] = 0
     onset_from_days: Annotated[int, Field(ge=0)] = 0
     baseline_at_least: Annotated[float, Field(ge=0, le=10)] = 0.0
+    baseline_days: Annotated[int, Field(gt=0)] | None = None
     reference: Literal["fixed", "roving"] = "fixed"
     rebaseline_after_relapse_days: Annotated[int, Field(ge=0)] | None = None
     scheduled_only: bool = False
@@ -171,6 +175,8 @@ class ConfirmedChange(_Common):
         moves = self.reference == "roving" or self.rebaseline_after_relapse_days is not None
         if self.reach is not None and (moves or self.direction == "better"):
             raise ValueError("reach is for worsening from a fixed reference")
+        if self.baseline_days is not None and (moves or self.relapse_near or self.relapse_free):
+            raise ValueError("baseline_days is for a fixed reference without windows")
         if not self.measures:
             raise ValueError("give thresholds, reach or percent: nothing would be measured")
         if self.tolerance_days and self.tolerance_days >= self.confirmation_days:
@@ -207,8 +213,13 @@ class FirstActivity(_Common):
         Id of a ``confirmed_change`` definition; its own follow-up rules apply to that component.
     relapses, gd_lesions, new_t2_lesions : bool
         Which other components count.
+    relapses_from_days : int
+        Relapses before that day are no activity.
     mri_from_days : int
         Scans before that day show no activity (a new baseline scan after treatment).
+    new_t2_at_least, consecutive_scans : int
+        New T2 lesions that make a scan active, and on how many scans in a row; the last of them is the event. Enhancing
+        lesions count from the first on one scan.
     brain_volume_loss_pct_per_year : float or None
         NEDA-4: a scan shows activity if brain volume fell faster than this since the baseline scan.
     brain_volume_from_days : int
@@ -224,7 +235,10 @@ class FirstActivity(_Common):
     relapses: bool = True
     gd_lesions: bool = True
     new_t2_lesions: bool = True
+    relapses_from_days: Annotated[int, Field(ge=0)] = 0
     mri_from_days: Annotated[int, Field(ge=0)] = 0
+    new_t2_at_least: Annotated[int, Field(ge=1)] = 1
+    consecutive_scans: Annotated[int, Field(ge=1)] = 1
     brain_volume_loss_pct_per_year: Annotated[float, Field(gt=0)] | None = None
     brain_volume_from_days: Annotated[int, Field(ge=0)] = 0
     event_time: EventTime = "actual"
@@ -245,10 +259,21 @@ class RelapseCount(_Common):
 
 
 class LesionCount(_Common):
-    """New or enlarging T2 lesions over all scans to the horizon, and the time to the last of these scans."""
+    """Lesions summed over all scans after baseline to the horizon, and the time to the last of these scans.
+
+    Attributes
+    ----------
+    column : str
+        Lesions counted on each scan, a column of the mri table.
+    from_days : int
+        Scans before that day are left out.
+
+    """
 
     kind: ClassVar[Kind] = "count"
     rule: Literal["lesion_count"] = "lesion_count"
+    column: Literal["gd_lesions", "new_t2_lesions"] = "new_t2_lesions"
+    from_days: Annotated[int, Field(ge=0)] = 0
 
 
 class LesionFree(_Common):
@@ -270,7 +295,7 @@ class LesionFree(_Common):
 
 
 class VisitValue(_Common):
-    """A measurement at the visit nearest to the horizon, or its change from baseline.
+    """A measurement at the visit nearest to the horizon, its change from baseline, or whether that lies within limits.
 
     Attributes
     ----------
@@ -278,19 +303,23 @@ class VisitValue(_Common):
         Where it is measured.
     column : str
         Its column there; a change from baseline also needs the column of the same name in the patients table.
-    change : {'none', 'difference', 'percent', 'chained_percent'}
-        The value itself, value minus reference, 100 (value / reference - 1), or, for a value that is itself a
-        percentage change since baseline, 100 ((100 + value) / (100 + reference) - 1).
+    change : {'none', 'difference', 'fraction', 'percent', 'chained_percent'}
+        The value itself, value minus reference, value / reference - 1, 100 times that, or, for a value that is itself
+        a percentage change since baseline, 100 ((100 + value) / (100 + reference) - 1).
     reference_days : int or None
         The reference is the scheduled visit nearest to that day (a new baseline) instead of baseline.
+    at_least, at_most : float or None
+        With one of them a status: whether the value or change lies within, ends included.
 
     """
 
     rule: Literal["visit_value"] = "visit_value"
     table: Literal["visits", "mri"]
     column: str
-    change: Literal["none", "difference", "percent", "chained_percent"] = "none"
+    change: Literal["none", "difference", "fraction", "percent", "chained_percent"] = "none"
     reference_days: Annotated[int, Field(gt=0)] | None = None
+    at_least: float | None = None
+    at_most: float | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> VisitValue:
@@ -298,11 +327,15 @@ class VisitValue(_Common):
             raise ValueError("reference_days needs a change")
         if self.change == "chained_percent" and self.reference_days is None:
             raise ValueError("chained_percent needs reference_days; since baseline the value is the change already")
+        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
+            raise ValueError(f"at_least {self.at_least:g} is above at_most {self.at_most:g}")
         return self
 
     @property
     def kind(self) -> Kind:
-        """``value`` or ``change``."""
+        """``value``, ``change`` or, with limits, ``status``."""
+        if self.at_least is not None or self.at_most is not None:
+            return "status"
         return "value" if self.change == "none" else "change"
 
 
@@ -321,6 +354,27 @@ class TreatmentDeath(_Common):
     reasons: tuple[str, ...]
 
 
+class AdverseEvent(_Common):
+    """Whether the patient had at least one such adverse event within follow-up.
+
+    Attributes
+    ----------
+    terms : tuple of str
+        Terms of the adverse_events table that count; all of them if empty.
+    serious : bool
+        Only serious ones.
+    grade_at_least : int
+        Only those of that grade or a higher one.
+
+    """
+
+    kind: ClassVar[Kind] = "status"
+    rule: Literal["adverse_event"] = "adverse_event"
+    terms: tuple[str, ...] = ()
+    serious: bool = False
+    grade_at_least: Annotated[int, Field(ge=1, le=5)] = 1
+
+
 Definition = (
     ConfirmedChange
     | FirstActivity
@@ -331,4 +385,5 @@ Definition = (
     | VisitValue
     | Death
     | TreatmentDeath
+    | AdverseEvent
 )

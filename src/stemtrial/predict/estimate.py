@@ -156,13 +156,14 @@ def _tied(rows: list[Row], use: EndpointUse, outcomes: Mapping[str, Outcome]) ->
 def _years_apart(row: Row, o: Outcome) -> float:
     """Gap between estimate and publication; 0 where one of them is of the whole follow-up.
 
-    Where a change counts from a later baseline, publications date it from there or from randomisation.
+    Where a change or a sum counts from a later day, publications date it from there or from randomisation.
     """
     if row.time_years is None:
         return 0.0
     if o.time_years is None:
         return 1.0 / (1e6 + row.time_years)  # the last of several times
-    start = (getattr(find(row.endpoint), "reference_days", None) or 0) / 365.25
+    definition = find(row.endpoint)
+    start = float(getattr(definition, "reference_days", None) or getattr(definition, "from_days", 0)) / 365.25
     return min(abs(o.time_years - row.time_years), abs(o.time_years - (row.time_years - start)))
 
 

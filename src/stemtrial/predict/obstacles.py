@@ -40,12 +40,14 @@ ESTIMATORS = {
 def estimators_of(definition: Definition) -> tuple[str, ...]:
     """Return the estimators that fit an endpoint."""
     kind, column = definition.kind, getattr(definition, "column", "")
+    if definition.rule == "lesion_count" and (column == "gd_lesions" or getattr(definition, "from_days", 0)):
+        return _MEANS  # a sum over some scans is no rate
     if definition.rule == "lesion_count" or (kind == "value" and column in ("gd_lesions", "new_t2_lesions")):
         return (*ESTIMATORS[kind], "per_scan", "per_scan_ratio")
     if kind == "value" and definition.unit in _ABOVE_ZERO:
         return (*ESTIMATORS[kind], "geometric_mean", "geometric_mean_ratio")
     # what is measured as a change since the baseline scan is a change
-    return ESTIMATORS["change" if column.endswith("_change_pct") else kind]
+    return ESTIMATORS["change" if kind == "value" and column.endswith("_change_pct") else kind]
 
 
 def obstacles(protocol: Protocol) -> Iterator[tuple[Loc, str]]:

@@ -6,20 +6,27 @@ from stemtrial.endpoint import ConfirmedChange, define, definitions, find, needs
 from stemtrial.errors import InputError
 
 REQUIRED = {
-    "brain_volume_change_pct", "brain_volume_change_pct.from_24_weeks", "composite_worsening.12_weeks",
+    "brain_volume_change_pct", "brain_volume_change_pct.from_24_weeks", "brain_volume_change_pct.from_52_weeks",
+    "clinical_activity_free", "composite_worsening.12_weeks",
     "composite_worsening.24_weeks", "confirmed_improvement", "confirmed_improvement.12_weeks",
-    "confirmed_worsening.12_weeks", "confirmed_worsening.24_weeks", "confirmed_worsening.affirm.12_weeks",
-    "confirmed_worsening.affirm.24_weeks", "confirmed_worsening.expand", "confirmed_worsening.expand.6_months",
-    "confirmed_worsening.mist", "confirmed_worsening.opera.12_weeks", "confirmed_worsening.opera.24_weeks",
-    "confirmed_worsening.oratorio", "confirmed_worsening.oratorio.24_weeks", "edss", "edss_change",
-    "edss_milestone.3", "edss_milestone.4", "edss_milestone.6", "edss_milestone.7", "eq5d_change", "gd_free",
-    "gd_lesions", "gfap", "mfis_change", "msis29_physical_change", "neda3", "neda3.mist", "neda4", "new_t2_free",
-    "new_t2_lesions", "nfl", "nfl_change_pct", "nine_hole_peg_change_pct", "nine_hole_peg_worsening_20.12_weeks",
-    "nine_hole_peg_worsening_20.24_weeks", "overall_survival", "pira.12_weeks", "pira.24_weeks", "pira.fixed",
-    "pira.muller2025", "pira.opera", "pira.roving", "raw.12_weeks", "raw.24_weeks", "raw.fixed", "raw.muller2025",
-    "raw.opera", "raw.roving", "relapse_free", "relapse_rate", "sdmt_change", "sf36_pcs_change", "spms_conversion",
-    "t25fw_change_pct", "t25fw_worsening_20", "t25fw_worsening_20.12_weeks", "t2_volume_change_ml",
-    "t2_volume_change_pct", "treatment_related_mortality", "vep_p100_change",
+    "confirmed_worsening.12_weeks", "confirmed_worsening.12_weeks.from_24_weeks", "confirmed_worsening.24_weeks",
+    "confirmed_worsening.affirm.12_weeks", "confirmed_worsening.affirm.24_weeks", "confirmed_worsening.expand",
+    "confirmed_worsening.expand.6_months", "confirmed_worsening.mist", "confirmed_worsening.opera.12_weeks",
+    "confirmed_worsening.opera.24_weeks", "confirmed_worsening.oratorio", "confirmed_worsening.oratorio.24_weeks",
+    "edss", "edss_change", "edss_improved", "edss_milestone.3", "edss_milestone.4", "edss_milestone.6",
+    "edss_milestone.7", "edss_stable", "edss_stable_or_improved", "edss_worsened", "eq5d_change", "gd_free",
+    "gd_free.all_scans", "gd_lesions", "gd_lesions.all_scans", "gd_lesions.from_12_weeks", "gfap",
+    "high_mri_activity_free", "low_contrast_letters_change.from_3_months", "mfis_change", "msis29_physical_change",
+    "neda3", "neda3.24_weeks", "neda3.from_24_weeks", "neda3.mist", "neda4", "new_t2_free", "new_t2_lesions",
+    "new_t2_lesions.from_52_weeks", "nfl", "nfl_change_pct", "nine_hole_peg_change_pct",
+    "nine_hole_peg_worsening_20.12_weeks", "nine_hole_peg_worsening_20.24_weeks", "overall_survival",
+    "pira.12_weeks", "pira.24_weeks", "pira.fixed", "pira.muller2025", "pira.opera", "pira.roving", "raw.12_weeks",
+    "raw.24_weeks", "raw.fixed", "raw.muller2025", "raw.opera", "raw.roving", "relapse_free",
+    "relapse_or_high_mri_free", "relapse_rate", "sdmt_change", "serious_adverse_events", "serious_infection",
+    "sf36_pcs_change", "spms_conversion", "t25fw_change_fraction", "t25fw_change_pct", "t25fw_worsening_20",
+    "t25fw_worsening_20.12_weeks", "t25fw_worsening_20.24_weeks", "t2_volume_change_ml", "t2_volume_change_pct",
+    "thyroid_autoimmunity", "treatment_related_mortality", "vep_p100_change", "vep_p100_change.from_3_months",
+    "vep_responder_6ms", "vep_responder_6ms.from_3_months",
 }  # fmt: skip
 
 
@@ -77,6 +84,11 @@ def test_a_changed_definition_is_new_and_validated():
         ),
         (lambda: find("confirmed_worsening.mist", tolerance_days=183), "tolerance_days 183 must be less than"),
         (lambda: find("confirmed_worsening.mist", thresholds=[{"up_to": 5, "by": 1}]), "ascend to up_to: 10.0"),
+        (
+            lambda: find("confirmed_worsening.12_weeks", baseline_days=168, reference="roving"),
+            "fixed reference without",
+        ),
+        (lambda: find("edss_stable", at_least=1.0), "at_least 1 is above at_most 0"),
         (lambda: find("neda3", censor_at=["moved"]), "censor_at.*'moved'"),
         (lambda: define({"id": "x", "rule": "guess"}), "endpoint 'x'"),
     ],
@@ -93,6 +105,8 @@ def test_needs_names_what_is_measured_and_no_more():
     assert needs("neda4")["mri"] == {"gd_lesions", "new_t2_lesions", "brain_volume_change_pct"}
     assert needs("neda4")["visits"] == {"edss"}
     assert needs("nfl") == {"patients": set(), "disposition": set(), "visits": {"nfl_pg_ml"}}
+    assert needs("confirmed_worsening.12_weeks.from_24_weeks")["patients"] == set()
+    assert needs("serious_infection")["adverse_events"] == set()
     assert needs("nfl_change_pct")["patients"] == {"nfl_pg_ml"}
     assert needs(find("neda3", relapses=False, worsening=None)) == {
         "patients": set(), "disposition": set(), "visits": set(), "mri": {"gd_lesions", "new_t2_lesions"},

@@ -6,10 +6,12 @@ import pytest
 from stemtrial.endpoint import Counts, Events, Values, changes, definitions, derive, find
 from stemtrial.errors import InputError
 from stemtrial.tables import concat, make
+from stemtrial.therapy.harms import HARMS
 
 INSTRUMENTS = {
     "t25fw_s": 6.0, "nine_hole_peg_s": 22.0, "sdmt": 50.0, "vep_p100_ms": 110.0, "mfis": 30.0, "eq5d": 0.7,
     "sf36_pcs": 45.0, "msis29_physical": 30.0, "nfl_pg_ml": 12.0, "gfap_pg_ml": 100.0,
+    "low_contrast_letters": 40.0,
 }  # fmt: skip
 
 
@@ -54,13 +56,23 @@ def disposition(*rows):
     return make("disposition", replicate=np.zeros(len(p)), patient=p, day=d, event=e, reason=r)
 
 
-def trial(edss, v=(), m=(), r=(), d=(), **more):
+def harms(*rows):
+    """Rows of (patient, day, term, grade, serious)."""
+    p, d, t, g, s = (np.array(c) for c in zip(*rows, strict=True)) if rows else (np.array([]),) * 5
+    return make(
+        "adverse_events", replicate=np.zeros(len(p)), patient=p, day=d, term=t, grade=g, serious=s,
+        cause=np.full(len(p), "drug"),
+    )  # fmt: skip
+
+
+def trial(edss, v=(), m=(), r=(), d=(), h=(), **more):
     return {
         "patients": patients(edss, **more),
         "visits": visits(*v),
         "mri": scans(*m),
         "relapses": relapses(*r),
         "disposition": disposition(*d),
+        "adverse_events": harms(*h),
     }
 
 
@@ -174,6 +186,78 @@ def test_neda_components():
     out = derive("neda3.mist", trial([3.0] * 4, v, m, [(2, 50), (3, 900)]))
     np.testing.assert_array_equal(out.event, [True, True, True, False])
     np.testing.assert_allclose(out.time_years, [1.0, 1.0, 50 / 365.25, 2.0])
+
+
+def test_neda_from_week_24_has_a_new_baseline():
+    """Relapses, scans and worsening before week 24 do not count; worsening is from the EDSS of week 24."""
+    days = ((84, 1), (168, 2), (252, 3), (336, 4), (420, 5))
+    v = [(p, d, k, 4.0 if p in (4, 5) and d >= 84 else 3.0) for p in range(6) for d, k in days]
+    v[25:] = [(5, d, k, {84: 4.0, 168: 4.0}.get(d, 5.0)) for d, k in days]
+    m = [(p, d, k, int(p == 1 and d == 168), 2 * int(p == 2 and d == 336), 10, 0)
+         for p in range(6) for d, k in ((168, 2), (336, 4))]  # fmt: skip
+    tables = trial([3.0] * 6, v, m, [(0, 50), (0, 200), (3, 167)])
+    out = derive("neda3.from_24_weeks", tables)
+    np.testing.assert_array_equal(out.event, [True, False, True, False, False, True])
+    np.testing.assert_allclose(out.time_years[[0, 2, 5]] * 365.25, [200, 336, 252])
+    v = [(0, d, k, 3.0) for d, k in days] + [(1, d, k, 5.0 if d > 168 else 3.0) for d, k in days if d != 168]
+    worse = derive("confirmed_worsening.12_weeks.from_24_weeks", trial([3.0, 3.0], v))
+    assert (worse.time_years[1], worse.event[1]) == (0.0, False)  # no visit at week 24: not at risk
+
+
+def test_clinical_activity_leaves_scans_out():
+    v = [(p, d, k, 3.0) for p in range(2) for d, k in ((182, 1), (365, 2))]
+    tables = trial([3.0] * 2, v, [(0, 365, 2, 4, 9, 10, 0)], [(1, 50)])
+    np.testing.assert_array_equal(derive("clinical_activity_free", tables).event, [False, True])
+
+
+def test_high_mri_activity_is_of_two_scans_in_a_row():
+    counts = ((5, 5, 0), (5, 4, 5), (0, 9, 6), (4, 4, 4))
+    m = [(p, 168 * k, k, 8, n, 10, 0) for p, row in enumerate(counts) for k, n in enumerate(row, 1)]
+    out = derive("high_mri_activity_free", trial([3.0] * 4, m=m, r=[(1, 100)]))
+    np.testing.assert_array_equal(out.event, [True, False, True, False])
+    np.testing.assert_allclose(out.time_years[[0, 2]] * 365.25, [336, 504])
+    both = derive("relapse_or_high_mri_free", trial([3.0] * 4, m=m, r=[(1, 100)]))
+    np.testing.assert_array_equal(both.event, [True, True, True, False])
+
+
+def test_lesions_are_summed_over_the_scans_that_count():
+    m = [(0, d, k, g, t, 10, 0) for k, (d, g, t) in enumerate([(0, 9, 0), (76, 3, 1), (77, 2, 1), (380, 1, 5)])]
+    tables = trial([3.0], m=m)
+    assert derive("gd_lesions.all_scans", tables).count[0] == 6
+    assert derive("gd_lesions.all_scans", tables, 0.21).count[0] == 5
+    assert derive("gd_lesions.from_12_weeks", tables).count[0] == 3
+    assert derive("new_t2_lesions.from_52_weeks", tables).count[0] == 5
+    early = trial([3.0], m=m[:2])
+    assert derive("gd_lesions.from_12_weeks", early).exposure_years[0] == 0  # no scan that counts: not observed
+
+
+def test_a_status_is_a_value_within_limits():
+    rows = [(p, 365, 1, e) for p, e in enumerate((4.0, 3.0, 2.5))]
+    tables = trial([3.0] * 4, rows)
+    for name, expected in (
+        ("edss_worsened", [1, 0, 0, np.nan]), ("edss_stable", [0, 1, 0, np.nan]),
+        ("edss_improved", [0, 0, 1, np.nan]), ("edss_stable_or_improved", [0, 1, 1, np.nan]),
+    ):  # fmt: skip
+        np.testing.assert_array_equal(derive(name, tables, 1.0).value, expected)
+    tables["visits"]["t25fw_s"] = np.array([9.0, 6.0, 3.0])
+    np.testing.assert_allclose(derive("t25fw_change_fraction", tables).value, [0.5, 0.0, -0.5, np.nan])
+
+
+def test_adverse_events_count_by_term_grade_and_severity():
+    h = [(0, 10, "flushing", 1, 0), (1, 20, "serious infection", 3, 1), (2, 900, "serious infection", 3, 1)]
+    tables = trial([3.0] * 4, d=[(2, 800, "dropped_out", "")], h=[*h, (3, 30, "neutropenia", 3, 0)])
+    np.testing.assert_array_equal(derive("serious_infection", tables).value, [0, 1, 0, 0])
+    np.testing.assert_array_equal(derive("serious_adverse_events", tables, 0.05).value, [0, 0, 0, 0])
+    np.testing.assert_array_equal(derive(find("serious_infection", terms=[]), tables).value, [1, 1, 0, 1])
+    np.testing.assert_array_equal(
+        derive(find("serious_infection", terms=[], grade_at_least=3), tables).value, [0, 1, 0, 1]
+    )
+
+
+def test_terms_of_adverse_events_are_those_that_the_model_records():
+    known = {harm.term for harm, _ in HARMS.values()}
+    for d in definitions().values():
+        assert set(getattr(d, "terms", ())) <= known, d.id
 
 
 def test_values_come_from_the_visit_nearest_to_the_horizon():

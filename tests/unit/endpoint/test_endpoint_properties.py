@@ -15,15 +15,17 @@ YEAR = 365.25
 STEPS = [0.0] + [k / 2 for k in range(2, 21)]
 PLAIN = {
     "edss": 3.0, "t25fw_s": 6.0, "nine_hole_peg_s": 22.0, "sdmt": 50.0, "vep_p100_ms": 110.0, "mfis": 30.0, "eq5d": 0.7,
-    "sf36_pcs": 45.0, "msis29_physical": 30.0, "nfl_pg_ml": 12.0, "gfap_pg_ml": 100.0, "t2_volume_ml": 9.0,
+    "sf36_pcs": 45.0, "msis29_physical": 30.0, "nfl_pg_ml": 12.0, "gfap_pg_ml": 100.0,
+    "low_contrast_letters": 40.0, "t2_volume_ml": 9.0,
     "brain_volume_change_pct": -0.2, "gd_lesions": 1, "new_t2_lesions": 1,
 }  # fmt: skip
 OF_TABLE = {
     "patients": tuple(PLAIN),
-    "visits": tuple(PLAIN)[:11],
-    "mri": tuple(PLAIN)[11:],
+    "visits": tuple(PLAIN)[:12],
+    "mri": tuple(PLAIN)[12:],
     "relapses": (),
     "disposition": (),
+    "adverse_events": (),
 }
 TIMED = [name for name, d in definitions().items() if d.kind == "time_to_event"]
 
@@ -158,6 +160,8 @@ def plain():
         "mri": keys | {"visit": np.array([1, 2, 1, 2])} | measured["mri"],
         "relapses": dict(keys),
         "disposition": keys | {"event": np.array(["crossed_over", "completed"] * 2), "reason": np.full(4, "")},
+        "adverse_events": keys
+        | {"term": np.full(4, "serious infection"), "grade": np.full(4, 3), "serious": np.ones(4, int)},
     }
 
 
