@@ -163,7 +163,7 @@ def _years_apart(row: Row, o: Outcome) -> float:
     if o.time_years is None:
         return 1.0 / (1e6 + row.time_years)  # the last of several times
     definition = find(row.endpoint)
-    start = float(getattr(definition, "reference_days", None) or getattr(definition, "from_days", 0)) / 365.25
+    start = (getattr(definition, "reference_days", None) or getattr(definition, "from_days", None) or 0) / 365.25
     return min(abs(o.time_years - row.time_years), abs(o.time_years - (row.time_years - start)))
 
 

@@ -18,18 +18,18 @@ from stemtrial.trial.source import load_yaml
 FOLDER = Path(__file__).parents[3] / "src/stemtrial/trial/protocols"
 # Name -> the study, and how many of its outcomes are predicted.
 PROTOCOLS = {
-    "affirm": ("polman2006_affirm", 27),
-    "care-ms-1": ("cohen2012_carems1", 20),
+    "affirm": ("polman2006_affirm", 33),
+    "care-ms-1": ("cohen2012_carems1", 21),
     "define": ("gold2012_define", 18),
     "expand": ("kappos2018_expand", 15),
     "freedoms": ("kappos2010_freedoms", 20),
     "freedoms-2": ("calabresi2014_freedoms2", 11),
     "informs": ("lublin2016_informs", 10),
-    "opera": ("hauser2017_opera", 8),
+    "opera": ("hauser2017_opera", 10),
     "opera-1": ("hauser2017_opera", 12),
     "opera-2": ("hauser2017_opera", 12),
-    "oratorio": ("montalban2017_oratorio", 11),
-    "paradigms": ("chitnis2018_paradigms", 14),
+    "oratorio": ("montalban2017_oratorio", 13),
+    "paradigms": ("chitnis2018_paradigms", 16),
     "prisms": ("prisms1998_prisms", 13),
     "rebuild": ("green2017_rebuild", 0),
     "temso": ("oconnor2011_temso", 18),

@@ -17,20 +17,20 @@ HELD_OUT = {
     "asclepios-1": 11,
     "asclepios-2": 10,
     "ultimate": 7,
-    "ultimate-1": 11,
-    "ultimate-2": 11,
+    "ultimate-1": 13,
+    "ultimate-2": 13,
 }
 SEALED = {
-    "allegro": 13,
-    "ascend": 10,
+    "allegro": 16,
+    "ascend": 12,
     "bravo": 12,
     "care-ms-2": 14,
-    "evobrutinib-ph2": 3,
+    "evobrutinib-ph2": 8,
     "hercules": 11,
     "optimum": 17,
     "oratorio-hand": 8,
-    "sentinel": 11,
-    "terikids": 9,
+    "sentinel": 13,
+    "terikids": 11,
 }
 # Therapy of the record -> therapies of the regimen, with the dose over the reference dose where it is not 1.
 THERAPIES = {
