@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
+from types import ModuleType
 
-from benchmarks import kernel, trial
+from benchmarks import endpoint, kernel, trial
 
 
 def main() -> None:
     """Measure, and print for people or as JSON."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("what", choices=["kernel", "trial"])
+    parser.add_argument("what", choices=["kernel", "trial", "endpoint"])
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--quick", action="store_true", help="fewer rounds and smaller populations")
     args = parser.parse_args()
-    room = {"kernel": kernel, "trial": trial}[args.what]
+    rooms: dict[str, ModuleType] = {"kernel": kernel, "trial": trial, "endpoint": endpoint}
+    room = rooms[args.what]
     figures = room.measure(quick=args.quick)
     if args.json:
         print(json.dumps(figures, indent=1))

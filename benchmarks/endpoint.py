@@ -1,11 +1,7 @@
-"""Patients a second that each time-to-event definition reads out, on one core.
-
-python -m benchmarks.endpoint [--quick]
-"""
+"""Patients a second that each time-to-event definition reads out, on one core."""
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Any
 
@@ -88,7 +84,3 @@ def show(m: dict[str, Any]) -> None:
     print(f"Millions of patients a CPU second, {m['patients']:,} patients with {m['visits']} visits")
     for name, speed in m["patients_per_cpu_second"].items():
         print(f"  {name:40s} {speed / 1e6:.2f}")
-
-
-if __name__ == "__main__":
-    show(measure(quick="--quick" in sys.argv))

@@ -1,9 +1,10 @@
-"""The prototype's misses, mended: each target of the MS model on its fit study's own protocol, as a Markdown table.
+"""What the MS model was set on: each target on its fit study's own protocol, as a Markdown table, misses first.
 
     python -m validation.ms_targets [--patients N] [--cohort N] [parameter=value ...]
 
 A protocol is run once with N patients, so that the figures are the model's and not one trial's luck; worsening not yet
-confirmed at the last visit is censored. Parameters given are changed for this call only.
+confirmed at the last visit is censored. Parameters given are changed for this call only. Drugs one by one stand in
+``validation.drug_effects``, natural history in ``stemtrial cohort --disease ms``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,6 +34,7 @@ from stemtrial.trial.entry import families_of, planned_days
 from stemtrial.trial.protocol import load_protocol
 
 RECRUITS = 6000
+HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Trial:
     """A published protocol, once, with many patients."""
 
     def __init__(self, name: str, draws: Draws, patients: int, instruments: tuple[str, ...] = ()) -> None:
-        p = scaled(load_protocol(name), patients)
+        p = scaled(load_protocol(HERE / name if name.endswith(".yaml") else name), patients)
         self.protocol = p.filled(instruments=(*p.instruments, *instruments))
         self.draws, self.kernel = draws, compose_ms(families_of(p))
         self.recruits = recruit(
@@ -85,6 +88,11 @@ class Trial:
     def mean(self, endpoint: str, arm: str, at: float) -> float:
         """Mean of a value at a visit."""
         return float(np.nanmean(self.derive(endpoint, at).value[self.of(arm)]))
+
+    def free(self, endpoint: str, arm: str, at: float) -> float:
+        """Kaplan-Meier share free of an event."""
+        e = self.derive(endpoint)
+        return float(analysis.kaplan_meier(e.time_years[None], e.event[None], [at], self.of(arm)[None]).survival[0, 0])
 
     def rate(self, endpoint: str, arm: str) -> float:
         """Events a patient-year."""
@@ -147,9 +155,9 @@ def targets(draws: Draws, patients: int, cohort: int) -> Iterator[Target]:
         draws, 0, people=cohort, years=40, onset="relapsing", onset_year=1980.0, seed=1, threads=default_threads()
     )
     onset = "relapsing onset in 1980, untreated, edss_milestone"
-    for level, low, high in ((4, 11, 18), (6, 20, 28)):
-        reached = quantile(lives.time[f"edss_{level}"], lives.event[f"edss_{level}"])
-        yield Target(f"median years to EDSS {level}", f"{onset}.{level}", low, high, reached.value, 1)
+    for level, low, high in ((4, 11.0, 18.0), (6, 20.0, 28.0)):
+        median = quantile(lives.time[f"edss_{level}"], lives.event[f"edss_{level}"]).value
+        yield Target(f"median years to EDSS {level}", f"{onset}.{level}", low, high, median, 1)
     by_15 = share(lives.time["edss_6"], lives.event["edss_6"], 15.0)
     yield Target("share at EDSS 6 by 15 y", f"{onset}.6, Kaplan-Meier", 0.22, 0.28, by_15.value)
     rise, residual = relapse_recovery(affirm, compose_ms(("drugs", "steroids")))
@@ -159,10 +167,10 @@ def targets(draws: Draws, patients: int, cohort: int) -> Iterator[Target]:
     for t, name in ((affirm, in_affirm), (freedoms, in_freedoms)):
         gd = t.tables["patients"]["gd_lesions"].astype(float)
         yield Target("SD of enhancing lesions at baseline", name, 3.0, 99, float(gd.std()), 1)
-    level = {a: np.log(freedoms.derive("nfl", 2.0).value[freedoms.of(a)]) for a in ("f05", "placebo")}
+    nfl = {a: np.log(freedoms.derive("nfl", 2.0).value[freedoms.of(a)]) for a in ("f05", "placebo")}
     yield Target(
         "fingolimod, NfL ratio", f"{in_freedoms}, geometric means at 2 y", 0, 0.72,
-        float(np.exp(np.nanmean(level["f05"]) - np.nanmean(level["placebo"]))),
+        float(np.exp(np.nanmean(nfl["f05"]) - np.nanmean(nfl["placebo"]))),
     )  # fmt: skip
     oratorio = Trial("oratorio", draws, patients // 2, ("t25fw_s",))
     walk = oratorio.derive("t25fw_change_pct", 2.0).value[oratorio.of("placebo")]
@@ -172,8 +180,35 @@ def targets(draws: Draws, patients: int, cohort: int) -> Iterator[Target]:
     )  # fmt: skip
     paradigms = Trial("paradigms", draws, patients // 2)
     yield Target(
-        "relapse rate on fingolimod in children", "chitnis2018_paradigms", 0, 0.25, paradigms.rate("relapse_rate", "fin")
+        "relapse rate on fingolimod in children",
+        "chitnis2018_paradigms",
+        0,
+        0.25,
+        paradigms.rate("relapse_rate", "fin"),
     )
+    yield from after_transplantation(draws, patients // 4)
+    for arm, low, high in (("placebo", 0.25, 0.33), ("natalizumab", 0.13, 0.21)):
+        yield Target(
+            f"12-week worsening at 2 y, {arm}", f"{in_affirm}, confirmed_worsening.affirm.12_weeks", low, high,
+            1.0 - affirm.free("confirmed_worsening.affirm.12_weeks", arm, 1.98),
+        )  # fmt: skip
+
+
+def after_transplantation(draws: Draws, patients: int) -> Iterator[Target]:
+    """Measure what happens after BEAM-ATG in highly active relapsing MS."""
+    series, study = Trial("beam-series.yaml", draws, patients), "boffa2021_italy210"
+    worsening = "confirmed_worsening.24_weeks"
+    yield Target(
+        "worsening-free 5 y after aHSCT", f"{study}, {worsening}", 0.81, 0.90, series.free(worsening, "ahsct", 5.0)
+    )
+    yield Target(
+        "worsening-free 10 y after aHSCT", f"{study}, {worsening}", 0.58, 0.85, series.free(worsening, "ahsct", 9.5)
+    )
+    for year in (1.0, 2.0, 5.0):
+        yield Target(
+            f"EDSS change {year:g} y after aHSCT", "burt2021_507 and other series, blind raters here", -1.4, -0.5,
+            series.mean("edss_change", "ahsct", year),
+        )  # fmt: skip
 
 
 def main() -> None:
