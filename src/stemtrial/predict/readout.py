@@ -1,0 +1,321 @@
+"""One simulated trial read out under every time-to-event definition side by side, with the truth beside them.
+
+The trial is conducted as `stemtrial run` would conduct it, with the same people and the same chance; only what is
+measured is more, so that each definition finds its instruments.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemtrial.cohort.recruit import recruit, wanted_recruits
+from stemtrial.endpoint import ConfirmedChange, Definition, FirstActivity, definitions, find, needs, readout
+from stemtrial.endpoint.definition import worsening_of
+from stemtrial.errors import InputError, did_you_mean
+from stemtrial.kernel import Kernel
+from stemtrial.parameters import point_draw
+from stemtrial.predict.estimate import Analysed, Row, estimate
+from stemtrial.predict.obstacles import refuse
+from stemtrial.predict.run import CHUNK, CHUNK_PATIENTS, Settings, care_of, scaled
+from stemtrial.predict.summary import summarise
+from stemtrial.store import ChunkStore, content_hash, digest_tables, map_chunks, package_hash
+from stemtrial.tables import Table, row_of, take
+from stemtrial.therapy import compose_ms
+from stemtrial.trial.conduct import conduct
+from stemtrial.trial.entry import families_of, planned_days
+from stemtrial.trial.examine import CAUSES
+from stemtrial.trial.parts import EndpointUse
+from stemtrial.trial.protocol import Protocol
+
+ALL = "all"
+"""All arms together."""
+REFERENCE = "confirmed_worsening.12_weeks"
+OBSERVED = {"events": ("count", "patients"), "probability": ("km_probability", "fraction"), "kappa": ("kappa", "1")}
+"""What is told of each definition and arm: column of the readout -> (statistic, unit)."""
+JUDGED = {
+    "true_changes": ("true_changes", "patients"),
+    "sensitivity": ("sensitivity", "fraction"),
+    "predictive_value": ("predictive_value", "fraction"),
+}
+"""The same of definitions that can be held against the truth: confirmed changes of EDSS alone."""
+SHARES = {f"share_{c}": (f"share_{c}", "fraction") for c in CAUSES}
+"""The same of all confirmed changes: true axonal loss between reference and confirmation, by cause."""
+_ROW = ("endpoint", "arm", "statistic", "unit", "median", "pi90", "n_replicates", "n_not_estimable", "labels")
+
+
+@dataclass(frozen=True)
+class Readout:
+    """One trial under many definitions.
+
+    Attributes
+    ----------
+    run : dict
+        Identity, size, reference and digest.
+    observed : list of dict
+        A row for each definition, arm and statistic: ``standing`` (``observed``), ``endpoint, label, arm`` (or
+        [treated, control]), ``statistic`` (``count`` of patients with an event, ``km_probability`` at the end of
+        follow-up, ``hazard_ratio``, ``kappa`` with the reference), ``unit, median, pi90`` over replicates,
+        ``n_replicates, n_not_estimable, labels``. Definitions by the probability in the control arm, falling.
+    truth : list of dict
+        The same with ``standing`` ``truth``, which no trial sees: ``true_changes, sensitivity, predictive_value`` and
+        ``share_<cause>``.
+    left_out : list of dict
+        ``endpoint`` and ``reason`` of definitions that this trial cannot answer.
+    """
+
+    run: dict[str, Any]
+    observed: list[dict[str, Any]]
+    truth: list[dict[str, Any]]
+    left_out: list[dict[str, str]]
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it as plain values."""
+        return {"run": self.run, "observed": self.observed, "truth": self.truth, "left_out": self.left_out}
+
+
+def measuring_all(protocol: Protocol) -> Protocol:
+    """Return the protocol with every time-to-event definition among its endpoints, so that all of it is measured."""
+    also = tuple(
+        EndpointUse.model_validate({"id": name, "estimator": "median_time"})
+        for name, d in definitions().items()
+        if d.kind == "time_to_event"
+    )
+    endpoints = protocol.endpoints.model_copy(update={"secondary": (*protocol.endpoints.secondary, *also)})
+    return protocol.model_copy(update={"endpoints": endpoints})
+
+
+def unanswerable(d: Definition, protocol: Protocol) -> str | None:
+    """Say why a trial cannot answer a time-to-event definition by its schedule and its patients; None if it can."""
+    v = protocol.visits
+    scans = sum(m > 0 for m in v.mri_months)
+    if needs(d).get("mri") and not scans:
+        return "there is no scan after baseline"
+    if isinstance(d, FirstActivity) and scans < d.consecutive_scans:
+        return f"it asks for {d.consecutive_scans} scans in a row"
+    if d.id == "spms_conversion" and protocol.population.course in ("spms", "ppms"):
+        return "everybody is progressive at entry"
+    worsening = worsening_of(d) if isinstance(d, FirstActivity) else d
+    if isinstance(worsening, ConfirmedChange):
+        c = worsening
+        if c.baseline_days is not None and v.near(c.baseline_days / 365.25) is None:
+            return f"no visit lies near day {c.baseline_days}, its new baseline"
+        days = planned_days(protocol)
+        first = days[1] if len(days) > 1 and (c.scheduled_only or not v.at_relapse) else 0
+        wait = c.confirmation_days - c.tolerance_days
+        if days[-1] - first + 2 * v.window_days < wait and c.unconfirmed_at_end == "censored":
+            return f"follow-up ends before a change could be confirmed after {wait} days"
+    return None
+
+
+def reference_of(protocol: Protocol, asked: str | None = None) -> str:
+    """Return the definition that the others are compared with.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        Its primary endpoint, if that is a time to an event, else worsening confirmed at 12 weeks, unless ``asked``.
+    asked : str, optional
+        Endpoint id.
+
+    Raises
+    ------
+    InputError
+        If it is not known, is no time to an event, or cannot be answered in this trial.
+    """
+    times = [name for name, d in definitions().items() if d.kind == "time_to_event"]
+    if asked is not None and asked not in times:
+        kind = definitions()[asked].kind.replace("_", " ") if asked in definitions() else None
+        what = f"is a {kind}; the reference is a time to an event" if kind else "is not known"
+        raise InputError(f"--reference '{asked}' {what}{did_you_mean(asked, times)}")
+    primary = protocol.endpoints.primary.id
+    name = asked or (primary if primary in times else REFERENCE)
+    why = unanswerable(find(name), protocol)
+    if why is not None:
+        raise InputError(f"the reference '{name}' cannot be read out here: {why}; name another with --reference")
+    return name
+
+
+def truth_kernel(protocol: Protocol, width: int = 64) -> Kernel:
+    """Return the kernel of a protocol that also keeps axonal loss apart by cause."""
+    return compose_ms(families_of(protocol), width=width, truth=True)
+
+
+def rows_of_readout(protocol: Protocol, ids: Sequence[str]) -> tuple[list[Row], list[Row]]:
+    """Return what is estimated, observed and true; ``estimator`` names the column of the readout, or ``cox``."""
+    arms = [*protocol.arms, *([ALL] if len(protocol.arms) > 1 else [])]
+    pairs = [(arm, protocol.control) for arm in protocol.arms if arm != protocol.control]
+    observed: list[Row] = []
+    truth: list[Row] = []
+    for name in ids:
+        d = find(name)
+        observed += [Row(name, c, arm, None, s, unit, None) for arm in arms for c, (s, unit) in OBSERVED.items()]
+        observed += [Row(name, "cox", pair, None, "hazard_ratio", "1", None) for pair in pairs]
+        if isinstance(d, ConfirmedChange):
+            told = (JUDGED if d.measures == ("edss",) else {}) | SHARES
+            truth += [Row(name, c, arm, None, s, unit, None) for arm in arms for c, (s, unit) in told.items()]
+    return observed, truth
+
+
+def read_tables(
+    tables: dict[str, Table], protocol: Protocol, ids: Sequence[str], rows: Sequence[Row], reference: str
+) -> NDArray[np.float64]:
+    """Read the tables of a conducted trial, truth included, out.
+
+    Who was randomised and is not in the protocol's analysis set is left out.
+
+    Returns
+    -------
+    ndarray of float, shape (replicates, rows)
+        NaN where a replicate has no value.
+    """
+    observed = {name: t for name, t in tables.items() if name != "truth_visits"}
+    a = Analysed(observed, protocol)
+    kept, size = a.kept.ravel(), a.arm.shape[1]
+
+    def analysed(t: Table) -> Table:
+        return take(t, kept[row_of(t, a.replicates, size)])
+
+    found = readout(
+        {name: analysed(t) for name, t in observed.items()}, planned_days(protocol), ids,
+        reference=reference, truth_visits=analysed(tables["truth_visits"]),
+    )  # fmt: skip
+    keys = zip(found["replicate"].tolist(), found["endpoint"].tolist(), found["arm"].tolist(), strict=True)
+    at = {key: k for k, key in enumerate(keys)}
+    out = np.full((len(a.replicates), len(rows)), np.nan)
+    for j, row in enumerate(rows):
+        if row.estimator == "cox":
+            out[:, j] = estimate([row], a)[0]
+            continue
+        for i, r in enumerate(a.replicates.tolist()):
+            k = at.get((r, row.endpoint, row.arm))
+            if k is not None:
+                out[i, j] = found[row.estimator][k]
+    return out
+
+
+def read_out(
+    protocol: Protocol, settings: Settings | None = None, *, reference: str | None = None, folder: Path | None = None,
+    runs: Path = Path("runs"), progress: Callable[[str, float], None] | None = None, command: str = "",
+) -> Readout:  # fmt: skip
+    """Conduct a trial and read it out under every time-to-event definition that it can answer.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        From :func:`stemtrial.trial.protocol.load_protocol`.
+    settings : Settings, optional
+        Size and seed. Replicate k has the people and the chance of replicate k of :func:`stemtrial.predict.predict`.
+    reference : str, optional
+        See :func:`reference_of`.
+    folder, runs : Path
+        Where finished chunks are kept, so that an interrupted call goes on; default
+        ``<runs>/readout-<protocol>-<id12>``.
+    progress : callable, optional
+        Called with a stage and the fraction done.
+    command : str
+        The command line, for the record.
+
+    Returns
+    -------
+    Readout
+
+    Raises
+    ------
+    InputError
+        If the protocol cannot be run, nobody is eligible, or the reference does not fit.
+    """
+    s = settings or Settings()
+    if s.replicates < 1:
+        raise InputError(f"--replicates {s.replicates} is not positive; use 1 or more")
+    told = progress or (lambda stage, fraction: None)
+    refuse(protocol)
+    compared = reference_of(protocol, reference)
+    asked, protocol = protocol, measuring_all(scaled(protocol, s.patients))
+    times = [d for d in definitions().values() if d.kind == "time_to_event"]
+    why = {d.id: unanswerable(d, protocol) for d in times}
+    ids = [name for name, reason in why.items() if reason is None]
+    observed, truth = rows_of_readout(protocol, ids)
+    draws = point_draw()
+    plain, kernel = compose_ms(families_of(protocol), width=s.width), truth_kernel(protocol, s.width)
+    identity = {
+        "readout": protocol.identity(),
+        "reference": compared,
+        "kernel": kernel.identity,
+        "draws": draws.identity,
+        "seed": s.seed,
+        "replicates": s.replicates,
+        "version": importlib.metadata.version("stemtrial"),
+        "code": package_hash("trial", "observe", "endpoint", "analysis", "cohort", "predict"),
+    }
+    run_id = content_hash(identity)
+    target = folder or runs / f"readout-{protocol.protocol}-{run_id[:12]}"
+    size = sum(a.n for a in protocol.arms.values())
+    told("recruiting", 0.0)
+    # the people of `run`: recruited without the truth, so that loss by cause counts from randomisation
+    recruits = recruit(
+        plain, draws, 0, care_of(asked), protocol.population.criteria, wanted_recruits(size),
+        threads=s.threads, progress=told,
+    )  # fmt: skip
+    chunk = s.chunk or max(1, min(CHUNK, CHUNK_PATIENTS // size, -(-s.replicates // s.threads)))
+    plan = [range(k, min(k + chunk, s.replicates)) for k in range(0, s.replicates, chunk)]
+
+    def compute(i: int) -> dict[str, NDArray[Any]]:
+        trial = conduct(protocol, recruits, kernel, draws[0], s.seed, replicates=plan[i], truth=True)
+        values = read_tables(trial.tables, protocol, ids, [*observed, *truth], compared)
+        return {"values": values, "failed": np.array([trial.failed]), "overflow": np.array([trial.overflow])}
+
+    store = ChunkStore(target / "chunks", f"{run_id}:{chunk}")
+    done = functools.partial(_share_done, told, len(plan))
+    parts = [a for _, a in map_chunks(store, range(len(plan)), compute, s.threads, done)]
+    values = np.concatenate([p["values"] for p in parts])
+    run = {
+        "id": run_id,
+        "protocol": protocol.protocol,
+        "title": protocol.title,
+        "reproduces": protocol.reproduces,
+        "reference": compared,
+        "patients_per_arm": {k: a.n for k, a in protocol.arms.items()},
+        "control": protocol.control,
+        "replicates": s.replicates,
+        "seed": s.seed,
+        "follow_up_years": protocol.follow_up_days / 365.25,
+        "interval": "sampling",
+        "distinct_recruits": len(recruits),
+        "failed_patients": sum(int(p["failed"].sum()) for p in parts),
+        "events_overflowed": sum(int(p["overflow"].sum()) for p in parts),
+        "digest": digest_tables({"readout": {row.key: values[:, k] for k, row in enumerate([*observed, *truth])}}),
+        "command": command,
+        "folder": str(target),
+    }
+    seen = _rows("observed", observed, values[:, : len(observed)])
+    true = _rows("truth", truth, values[:, len(observed) :])
+    rank = {
+        r["endpoint"]: r["median"] if r["median"] is not None else -1.0
+        for r in seen
+        if r["arm"] == protocol.control and r["statistic"] == "km_probability"
+    }
+    for rows in (seen, true):
+        rows.sort(key=lambda r: (-rank[r["endpoint"]], r["endpoint"]))
+    left = [{"endpoint": name, "reason": reason} for name, reason in why.items() if reason is not None]
+    return Readout(run, seen, true, left)
+
+
+def _share_done(told: Callable[[str, float], None], chunks: int, n: int) -> None:
+    told("simulating", n / chunks)
+
+
+def _rows(standing: str, rows: list[Row], values: NDArray[np.float64]) -> list[dict[str, Any]]:
+    """Median and 90 % interval over replicates of each row."""
+    made = summarise(rows, values.T, None, n_draws=1, labels=["point_parameters"], scored=False)
+    return [
+        {"standing": standing, "label": find(r["endpoint"]).label, "interval": "sampling"} | {k: r[k] for k in _ROW}
+        for r in made
+    ]
