@@ -78,6 +78,7 @@ VARIABLES: Mapping[str, Variable] = {
         Variable("relapses_last_12_months", "1", 0, 20, 1, "reported relapses in the last 12 months"),
         Variable("relapses_last_24_months", "1", 0, 40, 1, "reported relapses in the last 24 months"),
         Variable("days_since_relapse", "d", 0, 40_000, 1, "days since the last reported relapse; 40000 for none"),
+        Variable("vep_p100_ms", "ms", 60, 300, 0, "P100 latency of the visual evoked potential, both eyes as one"),
         Variable("gd_lesions", "1", 0, 200, 1, "enhancing lesions on the screening scan"),
         Variable("t2_volume_ml", "ml", 0, 200, 0, "T2 lesion volume on the screening scan"),
     )

@@ -21,7 +21,7 @@ from stemtrial.cohort.population import people_at_onset, season_at
 from stemtrial.disease.ms import REGIONS
 from stemtrial.errors import InputError
 from stemtrial.kernel import YEAR, Kernel, Schedule, derive_seed, uniforms
-from stemtrial.observe import Deficits, EdssRater, PatientWeights, RaterState, functional_systems
+from stemtrial.observe import Deficits, EdssRater, PatientWeights, RaterState, View, functional_systems, measure
 from stemtrial.observe.parameters import EdssParameters, from_draw, load
 from stemtrial.parameters import Draws
 from stemtrial.store import cached, package_hash
@@ -49,11 +49,14 @@ EXAMINED = frozenset(
         "edss_change_last_24_months",
         "ambulation_index",
         "pyramidal_fs",
+        "vep_p100_ms",
         "gd_lesions",
         "t2_volume_ml",
     }
 )
 """What the examination at screening adds, and earlier ones on record."""
+TESTED = ("vep_p100_ms",)
+"""Instruments among them."""
 NO_RELAPSE = 40_000
 RUN_IN_SEED = derive_seed(0, "run-in")
 """The pool is one for all seeds, so that it is simulated once; the trial draws from it under its own seed."""
@@ -298,6 +301,19 @@ def _batch(
         "gd_lesions": seen["gd_lesions"][here],
         "t2_volume_ml": seen["t2_volume_ml"][here],
     }
+    # an examination of its own, on its day 0, so that nothing is missing
+    view = View(
+        RUN_IN_SEED,
+        index[rows],
+        np.zeros(len(rows), np.int64),
+        {k: v[here] for k, v in seen.items()},
+        {k: v[rows] for k, v in constants.items()},
+        edss[:, 2],
+        rated.fs,
+        columns["days_since_relapse"],
+        stream="cohort.screening",
+    )
+    columns |= measure(view, TESTED, known)
     left = np.ones(len(rows), bool)
     if care.course in ("spms", "rrms"):
         lost = walking_lost_a_year(deficits(seen, here), weights(constants, rows), seen["smouldering"][here], p)

@@ -39,6 +39,7 @@ STATISTICS = {
     "rate_difference": "difference",
     "mean": "mean",
     "mean_difference": "difference",
+    "crossover_difference": "difference",
     "mean_ratio": "rate_ratio",
     "median": "median",
     "slope": "slope_per_year",
@@ -52,6 +53,7 @@ STATISTICS = {
 SECOND = frozenset(
     {
         "complement",
+        "crossover_difference",
         "kaplan_meier_complement",
         "rate",
         "rate_difference",
@@ -143,14 +145,19 @@ def _tied(rows: list[Row], use: EndpointUse, outcomes: Mapping[str, Outcome]) ->
         found = [
             (gap, k)
             for k, row in enumerate(rows)
-            if o.arms == ((row.arm,) if isinstance(row.arm, str) else row.arm)
-            and out[k].outcome_id is None
-            and (gap := _years_apart(row, o)) <= NEAR_YEARS
+            if _of_same_arms(row, o) and out[k].outcome_id is None and (gap := _years_apart(row, o)) <= NEAR_YEARS
         ]
         if found:
             k = min(found)[1]
             out[k] = _told_as(rows[k], o)
     return out
+
+
+def _of_same_arms(row: Row, o: Outcome) -> bool:
+    """Whether estimate and outcome are of the same arms; of a crossover publications name treatments, not orders."""
+    if row.estimator == "crossover_difference":
+        return len(o.arms) == 2 and o.arms[0] == row.arm[0]
+    return o.arms == ((row.arm,) if isinstance(row.arm, str) else row.arm)
 
 
 def _years_apart(row: Row, o: Outcome) -> float:
@@ -281,6 +288,8 @@ def _location(row: Row, y: Floats, treated: Any, seen: Bools) -> Floats:
             return analysis.mean(y, seen).value
         case "mean_difference":
             return analysis.mean_difference(y, treated, seen).value
+        case "crossover_difference":  # y: second period minus first, which holds the effect once with each sign
+            return -0.5 * analysis.mean_difference(y, treated, seen).value
         case "mean_ratio":
             return analysis.mean_ratio(y, treated, seen).value
         case "median":

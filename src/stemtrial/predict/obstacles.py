@@ -46,6 +46,8 @@ def estimators_of(definition: Definition) -> tuple[str, ...]:
         return (*ESTIMATORS[kind], "per_scan", "per_scan_ratio")
     if kind == "value" and definition.unit in _ABOVE_ZERO:
         return (*ESTIMATORS[kind], "geometric_mean", "geometric_mean_ratio")
+    if kind == "change" and definition.rule == "visit_value" and definition.reference_days is not None:
+        return (*ESTIMATORS["change"], "crossover_difference")
     # what is measured as a change since the baseline scan is a change
     return ESTIMATORS["change" if kind == "value" and column.endswith("_change_pct") else kind]
 
@@ -98,6 +100,9 @@ def _endpoints(protocol: Protocol) -> Iterator[tuple[Loc, str]]:
         if use.estimator not in fits:
             kind = find(use.id).kind.replace("_", " ")
             what = f"'{use.estimator}' does not fit '{use.id}', which is a {kind}; use {' or '.join(fits)}"
+            yield ("endpoints", *below, "estimator"), what
+        if use.estimator == "crossover_difference" and len(protocol.arms) != 2:
+            what = f"a crossover has 2 arms, the protocol {len(protocol.arms)}; use mean_difference"
             yield ("endpoints", *below, "estimator"), what
         for i, outcome in enumerate(use.predicts):
             if outcome not in outcomes:

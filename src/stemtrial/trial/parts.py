@@ -54,6 +54,7 @@ OutcomeId = Annotated[str, StringConstraints(pattern=_OUTCOME)]
 #   median_time median (years, or months or weeks where the outcome's name ends so)
 #   proportion, complement 1 - it | risk_difference difference | risk_ratio | odds_ratio   (events and status)
 #   rate, negative_binomial rate_per_year (the latter rate_ratio too) | rate_difference difference   (rates, counts)
+#   crossover_difference difference: both arms had both treatments; half the contrast of the change between the periods
 #   mean | mean_difference difference | mean_ratio rate_ratio | median   (values, changes, counts, rates)
 #   slope slope_per_year, the mean change a year   (changes)
 #   per_scan mean | per_scan_ratio rate_ratio: all lesions over all scans after baseline   (gd_lesions, new_t2_lesions)
@@ -69,6 +70,7 @@ Estimator = Literal[
     "negative_binomial",
     "rate_difference",
     "mean_difference",
+    "crossover_difference",
     "mean_ratio",
     "mean",
     "median",
@@ -89,6 +91,7 @@ CONTRASTS = {
     "cox",
     "logrank",
     "mean_difference",
+    "crossover_difference",
     "mean_ratio",
     "geometric_mean_ratio",
     "per_scan_ratio",

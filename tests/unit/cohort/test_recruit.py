@@ -137,11 +137,15 @@ def test_the_clock_restarts_without_a_jump_of_age_or_season(found):
 
 
 def test_platform_drugs_are_taken_at_screening(found, point):
-    assert (found.state["drugs.activation_to"] * found.state["drugs.way"] > 0.5 * point["drugs.interferon_beta.activation"]).all()
+    assert (
+        found.state["drugs.activation_to"] * found.state["drugs.way"] > 0.5 * point["drugs.interferon_beta.activation"]
+    ).all()
 
 
 def test_care_before_entry_reaches_the_recruits(everything, found, small, point):
-    assert (found.state["drugs.activation_to"] * found.state["drugs.way"] > 0.9 * point["drugs.interferon_beta.activation"]).mean() > 0.3
+    assert (
+        found.state["drugs.activation_to"] * found.state["drugs.way"] > 0.9 * point["drugs.interferon_beta.activation"]
+    ).mean() > 0.3
     without = recruit(everything, point_draw(), 0, Care("rrms", "none", (2006.0, 2014.0)), rules(), 10, max_pool=1500)
     assert (without.state["drugs.activation_to"] * without.state["drugs.way"] == 0).all()
 
@@ -203,6 +207,19 @@ def test_it_stops_when_enough_are_found(everything, small, empty_cache):
     assert few.funnel[0][1] == 1500
     assert len(few) > 10
     assert seen == [("recruiting", 0.0)]
+
+
+def test_a_delayed_evoked_potential_is_measured_at_screening_and_chooses_damaged_nerves(everything, small, empty_cache):
+    anybody = recruit(everything, point_draw(), 0, CARE, rules("age_years >= 18"), 10, max_pool=3000)
+    delayed = recruit(
+        everything, point_draw(), 0, CARE, rules("age_years >= 18", "vep_p100_ms > 112"), 10, max_pool=3000
+    )
+    seen = anybody.screening["vep_p100_ms"]
+    assert np.isfinite(seen).all()
+    np.testing.assert_array_equal(delayed.index, anybody.index[seen > 112])
+    np.testing.assert_array_equal(delayed.screening["vep_p100_ms"], seen[seen > 112])
+    nerve = "D_on"
+    assert delayed.state[nerve].mean() > 1.5 * anybody.state[nerve].mean()
 
 
 def test_nobody_eligible_is_told_with_the_funnel(everything, small, empty_cache):

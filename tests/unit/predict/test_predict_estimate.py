@@ -186,12 +186,14 @@ def test_estimators_that_fit_give_numbers(estimator, mist, tables):
 
 def computable(definition, tables):
     """Whether the tables of MIST hold what an endpoint reads; other trials measure more."""
-    column, table = getattr(definition, "column", None), getattr(definition, "table", "visits")
+    column, table = getattr(definition, "column", None), getattr(definition, "table", "mri")
     if column is None:
-        return definition.id in {"relapse_rate", "relapse_free", "neda3", "new_t2_lesions", "overall_survival"} or (
+        return definition.id in {"relapse_rate", "relapse_free", "neda3", "overall_survival"} or (
             definition.id.startswith(("confirmed_worsening.", "treatment_related"))
         )
-    return column in tables[table] and definition.id in {"edss", "edss_change", "gd_lesions", "t2_volume_change_pct"}
+    asked = {"edss", "edss_change", "edss_worsened", "gd_lesions", "gd_lesions.all_scans", "new_t2_lesions"}
+    asked |= {"t2_volume_change_pct", "brain_volume_change_pct.from_24_weeks"}
+    return column in tables[table] and definition.id in asked
 
 
 def test_shares_without_and_with_an_event_add_up(mist, tables):

@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stemtrial.endpoint import find
 from stemtrial.evidence import study
-from stemtrial.predict.estimate import rows_of
-from stemtrial.predict.obstacles import obstacles
+from stemtrial.predict.estimate import Analysed, estimate, rows_of
+from stemtrial.predict.obstacles import estimators_of, obstacles
 from stemtrial.trial.entry import days_of
+from stemtrial.trial.parts import EndpointUse
 from stemtrial.trial.protocol import load_protocol
 from stemtrial.trial.rules import HazardRule
 from stemtrial.trial.source import load_yaml
@@ -31,7 +33,7 @@ PROTOCOLS = {
     "oratorio": ("montalban2017_oratorio", 13),
     "paradigms": ("chitnis2018_paradigms", 16),
     "prisms": ("prisms1998_prisms", 13),
-    "rebuild": ("green2017_rebuild", 0),
+    "rebuild": ("green2017_rebuild", 3),
     "temso": ("oconnor2011_temso", 18),
     "transforms": ("cohen2010_transforms", 15),
 }
@@ -86,7 +88,11 @@ def test_every_predicted_outcome_is_tied_to_an_estimate_of_its_arms_and_statisti
     assert len(claimed) == PROTOCOLS[protocol.protocol][1]
     for outcome_id, row in tied.items():
         o = outcomes[outcome_id]
-        assert o.arms == ((row.arm,) if isinstance(row.arm, str) else row.arm), outcome_id
+        if row.estimator == "crossover_difference":  # the publication names treatments, the protocol orders of them
+            assert o.arms[0] == row.arm[0], outcome_id
+            assert record.arm(o.arms[1]).therapy == "placebo", outcome_id
+        else:
+            assert o.arms == ((row.arm,) if isinstance(row.arm, str) else row.arm), outcome_id
         assert o.statistic == row.statistic, outcome_id
         assert o.analysis not in ("subgroup", "post_hoc"), outcome_id
 
@@ -131,6 +137,45 @@ def test_follow_up_to_one_last_day_is_that_of_the_record(name, completed, random
     years = np.linspace(0.1, 4, 2000)[:, None]
     still_there = (np.exp(-rule.per_year * years) * (planned >= years)).mean(1)
     assert years[np.argmax(still_there < 0.5), 0] == pytest.approx(median_years, abs=0.06)
+
+
+def test_the_crossover_of_rebuild_is_free_of_periods_and_people():
+    """P100 = person + period - 3 ms on the drug: the contrast gives -3, the arms at month 3 alone do not."""
+    protocol = load_protocol("rebuild")
+    person, arm = np.array([110.0, 130.0, 119.0, 127.0]), np.array(["clem", "clem", "placebo_first", "placebo_first"])
+    first = arm == "clem"
+    month3, month5 = person + 5.0 - 3.0 * first, person - 2.0 - 3.0 * ~first
+    who, zero = np.arange(4), np.zeros(4, int)
+    tables = {
+        "patients": {"replicate": zero, "patient": who, "arm": arm, "closure_day": zero + 152, "vep_p100_ms": person},
+        "visits": {
+            "replicate": np.zeros(8, int),
+            "patient": np.repeat(who, 2),
+            "day": np.tile([91, 152], 4),
+            "visit": np.tile([2, 3], 4),
+            "vep_p100_ms": np.column_stack([month3, month5]).ravel(),
+        },
+        "disposition": {c: np.zeros(0, int) for c in ("replicate", "patient", "day")} | {"event": np.zeros(0, "U24")},
+    }
+    rows = [r for r in rows_of(protocol, study("green2017_rebuild")) if r.endpoint == "vep_p100_change.from_3_months"]
+    assert [r.outcome_id for r in rows] == ["green2017_rebuild#1"]
+    np.testing.assert_allclose(estimate(rows, Analysed(tables, protocol)), [[-3.0]])
+
+
+def test_a_crossover_has_two_arms():
+    use = EndpointUse(id="brain_volume_change_pct.from_24_weeks", estimator="crossover_difference")
+    protocol = load_protocol("temso")
+    asked = protocol.endpoints.model_copy(update={"primary": use, "secondary": ()})
+    found = list(obstacles(protocol.model_copy(update={"endpoints": asked})))
+    assert found == [
+        (("endpoints", "primary", "estimator"), "a crossover has 2 arms, the protocol 3; use mean_difference")
+    ]
+
+
+def test_a_sum_over_some_scans_is_no_rate():
+    for name in ("gd_lesions.all_scans", "gd_lesions.from_12_weeks", "new_t2_lesions.from_52_weeks"):
+        assert set(estimators_of(find(name))) == {"mean", "mean_difference", "mean_ratio", "median"}
+    assert "negative_binomial" in estimators_of(find("new_t2_lesions"))
 
 
 def test_every_number_has_a_source(protocol):
