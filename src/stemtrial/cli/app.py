@@ -144,6 +144,31 @@ def scorecard(
 
 
 @app.command()
+def readout(
+    protocol: ProtocolName,
+    reference: Annotated[
+        str | None, typer.Option(metavar="ENDPOINT", help="Compare with this definition; else the primary endpoint.")
+    ] = None,
+    out: Annotated[
+        str | None, typer.Option("--out", "-o", metavar="DIR", help="Folder; else runs/readout-<protocol>-<id>.")
+    ] = None,
+    patients: Patients = None,
+    replicates: Replicates = 20,
+    seed: Seed = 1,
+    threads: Threads = None,
+    json: Json = False,
+) -> None:
+    """Read one simulated trial out under every definition side by side, and set the truth beside them.
+
+    Writes readout.json and report.html.
+    """
+    from stemtrial.cli.reading import show_readout
+    from stemtrial.cli.running import Options
+
+    show_readout(protocol, reference, Options.checked(out, patients, replicates, 1, False, seed, threads, None, json))
+
+
+@app.command()
 def explain(
     subject: Annotated[str, typer.Argument(metavar="ms|THERAPY|ENDPOINT", help="'ms', 'ahsct', 'neda3', ...")],
     json: Json = False,
@@ -262,7 +287,7 @@ def _status(args: list[str]) -> int:
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C does not wait for the threads
         again = shlex.join(["stemtrial", *args])
-        if args[:1] in (["run"], ["compare"], ["scorecard"]):
+        if args[:1] in (["run"], ["compare"], ["scorecard"], ["readout"]):
             return _say(f"interrupted; what is finished is kept, and the same command goes on: {again}", INTERRUPTED)
         return _say("interrupted", INTERRUPTED)
     except MemoryError:

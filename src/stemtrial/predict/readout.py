@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemtrial.cohort.recruit import recruit, wanted_recruits
-from stemtrial.endpoint import ConfirmedChange, Definition, FirstActivity, definitions, find, needs, readout
+from stemtrial.endpoint import ConfirmedChange, Definition, Events, FirstActivity, definitions, find, needs, readout
 from stemtrial.endpoint.definition import worsening_of
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.kernel import Kernel
@@ -61,8 +61,8 @@ class Readout:
         Identity, size, reference and digest.
     observed : list of dict
         A row for each definition, arm and statistic: ``standing`` (``observed``), ``endpoint, label, arm`` (or
-        [treated, control]), ``statistic`` (``count`` of patients with an event, ``km_probability`` at the end of
-        follow-up, ``hazard_ratio``, ``kappa`` with the reference), ``unit, median, pi90`` over replicates,
+        [treated, control]), ``statistic`` (``count`` of patients with an event,
+        ``at_risk`` (patients who could have one), ``km_probability`` at the end of follow-up, ``hazard_ratio``, ``kappa`` with the reference), ``unit, median, pi90`` over replicates,
         ``n_replicates, n_not_estimable, labels``. Definitions by the probability in the control arm, falling.
     truth : list of dict
         The same with ``standing`` ``truth``, which no trial sees: ``true_changes, sensitivity, predictive_value`` and
@@ -157,6 +157,7 @@ def rows_of_readout(protocol: Protocol, ids: Sequence[str]) -> tuple[list[Row], 
     for name in ids:
         d = find(name)
         observed += [Row(name, c, arm, None, s, unit, None) for arm in arms for c, (s, unit) in OBSERVED.items()]
+        observed += [Row(name, "at_risk", arm, None, "at_risk", "patients", None) for arm in arms]
         observed += [Row(name, "cox", pair, None, "hazard_ratio", "1", None) for pair in pairs]
         if isinstance(d, ConfirmedChange):
             told = (JUDGED if d.measures == ("edss",) else {}) | SHARES
@@ -194,11 +195,22 @@ def read_tables(
         if row.estimator == "cox":
             out[:, j] = estimate([row], a)[0]
             continue
+        if row.estimator == "at_risk":
+            out[:, j] = _at_risk(a, row)
+            continue
         for i, r in enumerate(a.replicates.tolist()):
             k = at.get((r, row.endpoint, row.arm))
             if k is not None:
                 out[i, j] = found[row.estimator][k]
     return out
+
+
+def _at_risk(a: Analysed, row: Row) -> NDArray[np.float64]:
+    """Patients of the analysis set whom a definition follows at all: who cannot have an event is censored at 0."""
+    e = a.derive(row.endpoint)
+    assert isinstance(e, Events)
+    mine = a.kept if row.arm == ALL else a.of(str(row.arm))
+    return np.asarray((mine & (a.square(e.time_years) > 0)).sum(1), np.float64)
 
 
 def read_out(
