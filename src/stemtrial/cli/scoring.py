@@ -12,6 +12,7 @@ from typing import Any
 from stemtrial.cli import text
 from stemtrial.cli.running import FEW_REPLICATES, Options, progress
 from stemtrial.errors import InputError, did_you_mean
+from stemtrial.report.scorecard_figures import z_text
 from stemtrial.report.words import count, number, scale_of, shown, span, statistic
 
 DISEASES = ("ms", "als")
@@ -146,7 +147,7 @@ def _table(rows: list[Mapping[str, Any]]) -> None:
                 r["arms"] + ("" if r["time_years"] is None else f", {r['time_years']:.3g} y"),
                 span(v["pi90"]) + (f" {v['unit']}" if v["unit"] else ""),
                 number(v["value"]),
-                number(r["z"], 1),
+                z_text(r["z"]),
                 r["role"],
             ]
             for r in rows

@@ -65,7 +65,7 @@ def entries(family: str | None = None, blind: bool = False, names: Sequence[str]
         except InputError as e:
             said = _said(name)
             if said["study"] and (family is None or family in said["families"]):
-                out.append(Entry(name, said["study"], None, str(e)))
+                out.append(Entry(name, said["study"], None, str(e).replace(f"{_file(name).parent}/", "")))
             continue
         if protocol.reproduces and (family is None or family in _families(_therapies(protocol))):
             out.append(Entry(protocol.protocol, protocol.reproduces, protocol, None))

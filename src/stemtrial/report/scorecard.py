@@ -10,7 +10,15 @@ from typing import Any
 from stemtrial.endpoint import definitions
 from stemtrial.evidence import terms
 from stemtrial.report.page import document, write_whole
-from stemtrial.report.scorecard_figures import calibration, comparison, family_name, trial_of, verdict_of, who_of
+from stemtrial.report.scorecard_figures import (
+    calibration,
+    comparison,
+    family_name,
+    trial_of,
+    verdict_of,
+    who_of,
+    z_text,
+)
 from stemtrial.report.sections import FigureView, slug, view_of
 from stemtrial.report.tables import Cell, TableView
 from stemtrial.report.words import count, finite, group_by_scale, number, plain, scale_of, shown, span, statistic
@@ -41,8 +49,15 @@ def coverage_rows(card: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, 
     out = [("All", "All headlines", told["all"])]
     out += [("Role", r.capitalize(), told["role"][r]) for r in ("fit", "test") if r in told["role"]]
     out += [("Family", family_name(f), c) for f, c in told["family"].items()]
-    out += [("Endpoint", terms()[t].label, c) for t, c in told["term"].items()]
+    labels = Counter(terms()[t].label for t in told["term"])
+    for t, c in told["term"].items():
+        term = terms()[t]  # a quantity on two scales is two terms
+        out.append(("Endpoint", term.label if labels[term.label] == 1 else f"{term.label}, {term.unit}", c))
     return out
+
+
+def _plural(n: int, what: str) -> str:
+    return f"{count(n)} {what}{'s' * (n != 1)}"
 
 
 def coverage_table(card: Mapping[str, Any]) -> TableView:
@@ -51,7 +66,7 @@ def coverage_table(card: Mapping[str, Any]) -> TableView:
     for what, which, c in coverage_rows(card):
         ci = c.get("ci90_of_90")
         interval = (f"{percent(ci[0])} to {percent(ci[1])}",) if ci else ()
-        size = f"{count(c['outcomes'])} outcomes of {count(c['cohorts'])} cohort{'s' * (c['cohorts'] != 1)}"
+        size = f"{_plural(c['outcomes'], 'outcome')} of {_plural(c['cohorts'], 'cohort')}"
         rows.append(
             [
                 Cell(which, (size if what == "All" else f"{what} · {size}",)),
@@ -83,7 +98,7 @@ def row_table(rows: Sequence[Row], labels: Mapping[str, str], caption: str, full
             Cell(span(s["pi90"]), sort=s["pi90"][0]),
             Cell(number(s["median"]), sort=s["median"]),
             Cell(number(s["value"]), (checked,) if checked else (), sort=s["value"]),
-            Cell(number(z, 1), sort=None if z is None else abs(z)),
+            Cell(z_text(z), sort=None if z is None else abs(z)),
             Cell({"inside": "✓ inside", "miss": "✕ outside"}.get(tone, words), kind=tone),
         ]
         if full:
@@ -154,7 +169,7 @@ def render_scorecard(card: Mapping[str, Any]) -> str:
         {
             "title": f"{trial_of(r)}: {labels[r['endpoint']]}, {who_of(r)}, {statistic(r['statistic'])}",
             "href": f"#row-{place[id(r)]}",
-            "z": number(finite(r["z"]), 1),
+            "z": z_text(r["z"]),
             "why": r["why"],
         }
         for r in misses

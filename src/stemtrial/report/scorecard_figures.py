@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,6 +29,8 @@ from stemtrial.report.words import finite, number, scale_of, shown, span, years
 MOST_Z = 6.0
 """Beyond so many standard deviations a point stands at the edge with an arrow."""
 STEP = 0.25  # points whose z differ by less are stacked
+BRIEF = {"interferon beta": "IFN-β", "dimethyl fumarate": "DMF"}
+"""Names that are too long for a label on a telephone; the table and the pointer have them in full."""
 DOT = 9  # px between stacked points
 
 
@@ -41,7 +43,10 @@ def who_of(row: Mapping[str, Any], short: bool = False) -> str:
     """Arm or contrast and time of a row."""
     t = finite(row.get("time_years"))
     at = ("" if t is None else f"{t:.3g} y") if short else years(t)
-    return ", ".join(p for p in (str(row.get("arms") or ""), at) if p)
+    arms = str(row.get("arms") or "")
+    for name, brief in BRIEF.items() if short else ():
+        arms = arms.replace(name, brief)
+    return ", ".join(p for p in (arms, at) if p)
 
 
 def hover_of(row: Mapping[str, Any], labels: Mapping[str, str]) -> str:
@@ -55,7 +60,7 @@ def hover_of(row: Mapping[str, Any], labels: Mapping[str, str]) -> str:
             f"<b>{safe(trial_of(row))}</b>, {safe(who_of(row), 60)}",
             safe(labels.get(str(row.get("endpoint")), str(row.get("endpoint"))), 60),
             f"Predicted, 90 %: {span(s['pi90'])}{unit}; median {number(s['median'])}",
-            f"Published: {number(s['value'])}{unit}" + (f", z {number(z)}" if z is not None else ""),
+            f"Published: {number(s['value'])}{unit}" + (f", z {z_text(z)}" if z is not None else ""),
         ]
     )
 
@@ -105,7 +110,7 @@ def calibration(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) ->
                 arrows.append((x, y, "left" if x < 0 else "right", "miss"))
         layout.y = top + DOT * depth + 16
     axis = {
-        "title": {"text": "standard deviations of the prediction; right: published higher than predicted"},
+        "title": {"text": "published minus predicted, standard deviations"},
         "range": [-MOST_Z - 0.5, MOST_Z + 0.5],
         "tickvals": [-6, -4, -2, 0, 2, 4, 6],
     }
@@ -159,7 +164,7 @@ def comparison(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> 
     arrows: list[tuple[float, float, str, str]] = []
     medians: list[tuple[float, float, str]] = []
     published: defaultdict[str, list[tuple[float, float, None, None, str]]] = defaultdict(list)
-    heading = ""
+    heading, alike = "", Counter((heading_of(r), trial_of(r), who_of(r)) for r in rows)
     for row, s in zip(rows, seen, strict=True):
         if heading_of(row) != heading:
             layout.y += 6 if heading else 0
@@ -168,8 +173,10 @@ def comparison(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> 
             layout.y += LINE + 2
         words, tone = verdict_of(row)
         name = trial_of(row)
-        room = max(12, LABEL_CHARS + 4 - len(name) - len(words))
-        layout.label(f"<b>{safe(name)}</b> {safe(who_of(row, short=True), room)}", layout.y + LINE / 2)
+        which = str(row.get("endpoint")).partition(".")[2].replace("_", " ")
+        told = [who_of(row, short=True), *([which] if alike[heading, name, who_of(row)] > 1 and which else [])]
+        room = max(12, LABEL_CHARS - len(name) - len(words))
+        layout.label(f"<b>{safe(name)}</b> {safe(', '.join(told), room)}", layout.y + LINE / 2)
         layout.label(words, layout.y + LINE / 2, right=True, token=tone)
         y = layout.y + LINE + 8
         note = hover_of(row, labels)
@@ -228,8 +235,14 @@ def verdict_of(row: Mapping[str, Any]) -> tuple[str, str]:
     if row.get("agrees") is None:
         return "sealed" if row.get("role") == "sealed" else "not scored", "muted"
     z = finite(row.get("z"))
-    told = "" if z is None else f" {number(z, 1)}"
+    told = "" if z is None else f" {z_text(z)}"
     return ("✓" + told, "inside") if row["agrees"] else ("✕" + told, "miss")
+
+
+def z_text(z: Any) -> str:
+    """Write z with one decimal, and no sign where that leaves nothing."""
+    value = finite(z)
+    return "–" if value is None else number(round(value, 1) or 0.0, 1)
 
 
 def family_name(family: str) -> str:
