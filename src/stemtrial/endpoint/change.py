@@ -17,6 +17,8 @@ from stemtrial.errors import InputError
 from stemtrial.tables import Table
 
 _MONTH = DAYS_PER_YEAR / 12
+BASELINE_WITHIN_DAYS = 42
+"""A later baseline is at most that far from its day: half-way between visits every twelve weeks."""
 _CLASSES = {"any": ANY, "pira": PIRA, "raw": RAW, "undefined": UNDEFINED}
 CLASS_NAMES = np.array([name for name, _ in sorted(_CLASSES.items(), key=lambda c: c[1]) if name != "any"])
 
@@ -57,7 +59,7 @@ def _baseline(d: ConfirmedChange, trial: Trial, measure: str) -> Floats:
     if d.baseline_days is None:
         return trial.floats("patients", measure)
     values, end = trial.floats("visits", measure), trial.end(d.censor_at)
-    return at_visit(trial, "visits", values, end, d.baseline_days / DAYS_PER_YEAR)[0]
+    return at_visit(trial, "visits", values, end, d.baseline_days / DAYS_PER_YEAR, BASELINE_WITHIN_DAYS)[0]
 
 
 def _by_measure(d: ConfirmedChange, trial: Trial, every: bool) -> Iterator[_Found]:

@@ -30,10 +30,17 @@ def window_of(trial: Trial, table: str, at_years: float | None) -> tuple[Floats,
     return low, high, target
 
 
-def at_visit(trial: Trial, table: str, values: Floats, end: Ints, at_years: float | None) -> tuple[Floats, Ints]:
-    """Return the value at the visit nearest to the horizon (NaN: none) and its row (-1: none)."""
+def at_visit(
+    trial: Trial, table: str, values: Floats, end: Ints, at_years: float | None, within_days: int | None = None
+) -> tuple[Floats, Ints]:
+    """Return the value at the visit nearest to the horizon (NaN: none) and its row (-1: none).
+
+    The window reaches half-way to the neighbouring visits of the trial, or ``within_days`` either way.
+    """
     rows, row = trial.rows(table), np.empty(trial.n, np.int64)
     low, high, target = window_of(trial, table, at_years)
+    if within_days is not None:
+        low, high = np.full(trial.n_groups, target - within_days), np.full(trial.n_groups, target + within_days)
     number = trial.integers(table, "visit")
     kernels.nearest_visit(rows.offsets, rows.day, number, values, end, trial.group, low, high, target, row)
     out = np.full(trial.n, np.nan)

@@ -101,8 +101,8 @@ class ConfirmedChange(_Common):
     baseline_at_least : float
         Patients with a lower baseline EDSS are not at risk: time 0, censored.
     baseline_days : int or None
-        The scheduled visit nearest to that day is the baseline of every measure (a new baseline once a drug works), and
-        nothing before it counts. Patients without that visit are not at risk.
+        The scheduled visit nearest to that day, within 42 days, is the baseline of every measure (a new baseline once a
+        drug works), and nothing before that day counts. Patients without that visit are not at risk.
     reference : {'fixed', 'roving'}
         Fixed: the baseline. Roving: moves to the confirming value after a change, and to a better value that every
         visit holds up to the first one late enough to confirm it.
