@@ -189,7 +189,9 @@ def build_ms(m: Model, *, truth: bool = False) -> None:
     for k, r in enumerate(REGIONS):
         dq = Q[k] * recovery
         m.update(Q[k], Q[k] - dq, "recovers")
-        m.update(Y[k], dq * ms("phiY") + (Y[k] - Y[k] * m.decay(ms("tauY"))), "fills from Q, recovers slowly")
+        m.update(
+            Y[k], (1.0 - Y[k]) * dq * ms("phiY") + (Y[k] - Y[k] * m.decay(ms("tauY"))), "fills from Q, recovers slowly"
+        )
         by_demyelination = minimum(1.0, D[k] * (2.0 / volume[k])) * ms("kDX")
         by_smouldering = M * (ms("kX") * p(f"ms.wX.{r}"))
         left = 1.0 - X[k]
