@@ -174,7 +174,8 @@ def comparison(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> 
         words, tone = verdict_of(row)
         name = trial_of(row)
         which = str(row.get("endpoint")).partition(".")[2].replace("_", " ")
-        told = [who_of(row, short=True), *([which] if alike[heading, name, who_of(row)] > 1 and which else [])]
+        twice = alike[heading, name, who_of(row)] > 1 and which
+        told = who_of(row, short=True) + (f", {which}" if twice else "")
         room = max(12, LABEL_CHARS - len(name) - len(words))
         layout.label(f"<b>{safe(name)}</b> {safe(', '.join(told), room)}", layout.y + LINE / 2)
         layout.label(words, layout.y + LINE / 2, right=True, token=tone)
