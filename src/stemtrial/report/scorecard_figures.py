@@ -177,7 +177,7 @@ def comparison(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> 
         twice = alike[heading, name, who_of(row)] > 1 and which
         told = who_of(row, short=True) + (f", {which}" if twice else "")
         room = max(12, LABEL_CHARS - len(name) - len(words))
-        layout.label(f"<b>{safe(name)}</b> {safe(', '.join(told), room)}", layout.y + LINE / 2)
+        layout.label(f"<b>{safe(name)}</b> {safe(told, room)}", layout.y + LINE / 2)
         layout.label(words, layout.y + LINE / 2, right=True, token=tone)
         y = layout.y + LINE + 8
         note = hover_of(row, labels)

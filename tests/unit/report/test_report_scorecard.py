@@ -157,6 +157,30 @@ def test_rows_of_one_term_stand_together_farthest_off_first(card):
     assert [r["outcome_id"][-1] for r in by_term(rows)] == ["3", "1", "2"]
 
 
+def test_labels_name_trial_arm_and_time_and_the_definition_where_two_rows_share_them():
+    worse = ("disability", "confirmed_disability_worsening")
+    rows = [
+        row(
+            k,
+            *worse,
+            f"confirmed_worsening.{weeks}_weeks",
+            "hazard_ratio",
+            "1",
+            0.7,
+            [0.5, 0.9],
+            0.8,
+            0.4,
+            arms="A vs B",
+        )
+        for k, weeks in ((1, 12), (2, 24))
+    ]
+    both = [a.text for a in comparison(rows, {}).layout.annotations]
+    assert "<b>SYNTHETIC</b> A vs B, 2 y, 12 weeks" in both
+    assert "<b>SYNTHETIC</b> A vs B, 2 y, 24 weeks" in both
+    assert "<b>SYNTHETIC</b> A vs B, 2 y" in [a.text for a in comparison(rows[:1], {}).layout.annotations]
+    assert "✓ 0.4" in both
+
+
 def test_coverage_is_a_row_a_group(card):
     told = coverage_table(card)
     assert [r[0].text for r in told.rows] == ["All headlines", "Test", "MRI", "Gadolinium-enhancing lesions"]
