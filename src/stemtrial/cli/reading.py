@@ -98,8 +98,8 @@ def _print(data: Mapping[str, Any], folder: Path) -> None:
     )
     text.heading("Observed: what the trial would tell")
     text.note(
-        f"at risk: could have an event (a milestone not yet reached); probability: Kaplan-Meier, %, to the end of follow-up; HR against {run['control']}; kappa with "
-        f"{run['reference']}"
+        "at risk: could have an event (a milestone not yet reached); probability: Kaplan-Meier, %, to the end of "
+        f"follow-up; HR against {run['control']}; kappa with {run['reference']}"
     )
     _blocks(
         ["", "event of at risk", "probability, %", "HR", "kappa"],

@@ -61,8 +61,9 @@ class Readout:
         Identity, size, reference and digest.
     observed : list of dict
         A row for each definition, arm and statistic: ``standing`` (``observed``), ``endpoint, label, arm`` (or
-        [treated, control]), ``statistic`` (``count`` of patients with an event,
-        ``at_risk`` (patients who could have one), ``km_probability`` at the end of follow-up, ``hazard_ratio``, ``kappa`` with the reference), ``unit, median, pi90`` over replicates,
+        [treated, control]), ``statistic`` (``count`` of patients with an event, ``at_risk``: patients who could have
+        one, ``km_probability`` at the end of follow-up, ``hazard_ratio``, ``kappa`` with the reference), ``unit,
+        median, pi90`` over replicates,
         ``n_replicates, n_not_estimable, labels``. Definitions by the probability in the control arm, falling.
     truth : list of dict
         The same with ``standing`` ``truth``, which no trial sees: ``true_changes, sensitivity, predictive_value`` and
@@ -98,7 +99,7 @@ def unanswerable(d: Definition, protocol: Protocol) -> str | None:
     scans = sum(m > 0 for m in v.mri_months)
     if needs(d).get("mri") and not scans:
         return "there is no scan after baseline"
-    if isinstance(d, FirstActivity) and scans < d.consecutive_scans:
+    if isinstance(d, FirstActivity) and needs(d).get("mri") and scans < d.consecutive_scans:
         return f"it asks for {d.consecutive_scans} scans in a row"
     if d.id == "spms_conversion" and protocol.population.course in ("spms", "ppms"):
         return "everybody is progressive at entry"

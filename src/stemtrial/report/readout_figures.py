@@ -30,6 +30,9 @@ CAUSES = {
 }
 """Statistic -> (cause of axonal loss, colour token)."""
 
+NEAR = 3.0
+"""Percentage points within which numbered points share a label."""
+
 
 def by_arm(rows: Sequence[Row]) -> Cells:
     """Return rows by (endpoint, arm) and statistic; a contrast stands with the arm that is compared."""
@@ -120,8 +123,7 @@ def truthful(data: Mapping[str, Any], arm: str) -> go.Figure:
         Whose: ``all``, or the only arm.
     """
     fig = blank(520, {"l": 52, "r": 14, "t": 12, "b": 50})
-    xs: list[float] = []
-    labels: dict[tuple[float, float], list[int]] = {}
+    labels: list[tuple[float, float, list[int]]] = []
     for key, (name, token, symbol) in CLASSES.items():
         points = []
         for k, endpoint, s in judged(data, arm):
@@ -134,8 +136,7 @@ def truthful(data: Mapping[str, Any], arm: str) -> go.Figure:
                 f"predictive value {number(y)} %, 90 %: {span(y90)}"
             )
             points.append((x, y, x90, y90, told))
-            xs.append(x)
-            labels.setdefault((round(x), round(y)), []).append(k)
+            _place(labels, x, y, k)
         if not points:
             continue
 
@@ -150,7 +151,7 @@ def truthful(data: Mapping[str, Any], arm: str) -> go.Figure:
             error_y=bar | {"array": error(1, 1), "arrayminus": error(1, 0)},
             hoverinfo="text", hovertext=[p[4] for p in points], cliponaxis=False,
         )  # fmt: skip
-    for (x, y), numbers in labels.items():  # those that lie on one point share a label
+    for x, y, numbers in labels:
         fig.add_annotation(
             x=x, y=y, text=_ranges(numbers), showarrow=False, xshift=7, yshift=9, xanchor="left",
             font={"size": 11, "color": light("ink")},
@@ -160,6 +161,15 @@ def truthful(data: Mapping[str, Any], arm: str) -> go.Figure:
         title={"text": "positive predictive value, %"}, range=[-2, 104], showline=True, ticks="outside", dtick=20
     )
     return fig
+
+
+def _place(labels: list[tuple[float, float, list[int]]], x: float, y: float, k: int) -> None:
+    """Add a number to the labels; points that lie within reach of each other's label share one."""
+    for x0, y0, numbers in labels:
+        if abs(x - x0) < NEAR and abs(y - y0) < NEAR:
+            numbers.append(k)
+            return
+    labels.append((x, y, [k]))
 
 
 def _ranges(numbers: Sequence[int]) -> str:
