@@ -55,7 +55,7 @@ def build_ms(m: Model, *, truth: bool = False) -> None:
     u = m.state("u", "log", "slow log-activity")
     Bm = m.state("Bm", "rel", "meningeal B cells", 1.0)
     M = m.state("M", "rel", "compartmentalised smouldering inflammation")
-    A = m.state("A", "ml", "active, oedematous lesion volume of the brain")
+    A = m.state("A", "ml", "volume by which fresh lesions of the brain exceed what they leave")
     G = m.state("G", "lesions", "enhancing lesions of the brain")
     S = m.state("S", "ml", "remyelinated lesion volume of the brain")
     D = [m.state(f"D_{r}", "ml", f"demyelinated volume, {r}") for r in REGIONS]
@@ -104,7 +104,7 @@ def build_ms(m: Model, *, truth: bool = False) -> None:
 
     # -- lesions -----------------------------------------------------------------------------------------------------
     activity = m.rate("lesion_activity", g_age * exp(u) * E, "rel", "arrival of lesions, relative")
-    m.relax(A, to=0.0, tau=ms("tauA"), text="oedema resolves")
+    m.relax(A, to=0.0, tau=ms("tauA"), text="fresh lesions shrink")
     psi = minimum(0.9, ms("psi0") * rho_age)
 
     def lesion(e: Effect) -> None:
@@ -205,8 +205,7 @@ def build_ms(m: Model, *, truth: bool = False) -> None:
         if k in BRAIN:
             healed = mended if healed is None else healed + mended
     assert healed is not None
-    faded = S * (ms("kS") / YEAR * m.dt)
-    m.update(S, S - faded + healed, "receives what remyelinates, fades from the scan")
+    m.update(S, S + healed, "receives what remyelinates")
     m.relax(Qf, to=0.0, tau=ms("tauQ"), text="fades, no axonal loss")
     shrink = W * m.decay(ms("tauW") * YEAR)
     m.update(W, W - shrink, "becomes visible")
