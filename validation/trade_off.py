@@ -77,14 +77,18 @@ def main() -> None:
     for i, (name, key) in enumerate(panels):
         row, col = i // 4 + 1, i % 4 + 1
         x, y = list(found[name]), [r[key] for r in found[name].values()]
-        figure.add_hrect(*BANDS[key], row=row, col=col, fillcolor="#2a9d8f", opacity=0.18, line_width=0)
-        figure.add_vline(registry()[name].value, row=row, col=col, line={"dash": "dot", "color": "#888888"})
+        margin = 0.15 * (max(y) - min(y))
+        shown = (min(y) - margin, max(y) + margin)
+        band = [min(max(edge, shown[0]), shown[1]) for edge in BANDS[key]]
         figure.add_scatter(x=x, y=y, row=row, col=col, mode="lines+markers", line={"color": "#264653"})
+        figure.add_hrect(*band, row=row, col=col, fillcolor="#2a9d8f", opacity=0.18, line_width=0)
+        figure.add_vline(registry()[name].value, row=row, col=col, line={"dash": "dot", "color": "#888888"})
+        figure.update_yaxes(range=shown, row=row, col=col)
         figure.update_xaxes(title_text=name, title_font_size=11, row=row, col=col)
     figure.update_layout(showlegend=False, template="plotly_white", font_size=12, margin={"t": 40, "l": 40, "r": 20})
     for name, rows in found.items():
         keys = list(next(iter(rows.values())))
-        print(f"\n| `{name}` | " + " | ".join(keys) + " |\n|---" * 1 + "|---" * len(keys) + "|")
+        print(f"\n| `{name}` | " + " | ".join(keys) + " |\n|---" + "|---" * len(keys) + "|")
         for value, r in rows.items():
             here = " (as set)" if value == registry()[name].value else ""
             print(f"| {value:g}{here} | " + " | ".join(f"{r[k]:.2f}" for k in keys) + " |")

@@ -154,7 +154,7 @@ def recruit(
         "rules": [r.text for r in rules.rules],
         "wanted": wanted,
         "pool": [BATCH, max_pool],
-        "code": package_hash("cohort", "observe", "analysis"),
+        "code": package_hash("cohort", "observe", "therapy"),
     }
 
     def compute() -> dict[str, NDArray[Any]]:

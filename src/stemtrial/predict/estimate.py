@@ -15,11 +15,13 @@ from stemtrial.errors import InputError
 from stemtrial.evidence import Outcome, Study, term_of
 from stemtrial.tables import Table, row_of, take
 from stemtrial.trial.entry import planned_days
-from stemtrial.trial.parts import CONTRASTS, EndpointUse
+from stemtrial.trial.parts import CONTRASTS, MONTH_DAYS, EndpointUse
 from stemtrial.trial.protocol import Protocol
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+AT_A_VISIT = ("confirmed_change", "first_activity")
+"""Rules whose events are dated by the visit that shows them."""
 FREE_OF = ("first_activity", "first_relapse")
 """Rules whose shares are told as *free of* the event, as the field does; ``..._complement`` tells the others."""
 
@@ -332,10 +334,20 @@ def _per_scan(row: Row, a: Analysed, treated: Any, include: Bools) -> Floats:
 
 
 def _read_at(row: Row, a: Analysed) -> float | None:
-    """Time at which a survival curve is read: the last visit, where the time means it and lies beyond it."""
-    if row.time_years is None or row.time_years * 12 <= a.protocol.visits.months[-1]:
-        return row.time_years
-    return a.protocol.follow_up_days / 365.25
+    """Time at which a survival curve is read.
+
+    What only a visit can show is read when everybody's window of the visit that stands for the time has closed: on the
+    planned day half of that visit's events were still to come. What happens on a day of its own is read on that day, or
+    at the last visit where that comes earlier.
+    """
+    t, visits = row.time_years, a.protocol.visits
+    definition = find(row.endpoint)
+    if t is None or getattr(definition, "event_time", None) == "scheduled":
+        return t
+    month = visits.near(t)
+    if definition.rule in AT_A_VISIT and month is not None:
+        return (round(month * MONTH_DAYS) + visits.window_days) / 365.25
+    return t if t * 12 <= visits.months[-1] else a.protocol.follow_up_days / 365.25
 
 
 def _of_events(row: Row, time: Floats, event: Bools, treated: Any, include: Bools, at_years: float | None) -> Floats:

@@ -154,7 +154,9 @@ def _relapse_rate(x: Found, start: int, end: int) -> Estimated:
     lives, options, _ = x
     if end > lives.years:
         return NOTHING
-    count = lives.relapses[:, start:end] + (1.0 if options.get("with_onset") else 0.0)
+    count = lives.relapses[:, start:end].copy()
+    if options.get("with_onset") and start == 0:
+        count[:, 0] += 1.0
     return estimate.rate(count, lives.exposure[:, start:end])
 
 
@@ -297,8 +299,10 @@ def compare_quantity(name: str, q: Quantity, e: Estimated, years: int) -> Row:
             why = "sealed until predicted"
         elif o.verification == "recalled":
             why = why or "recalled, not verified at a source"
+        if o.role == "context":
+            why = why or "context"
         if interval is not None and not why:
-            spans["test" if o.role == "test" else "fit"].append(interval)
+            spans[o.role].append(interval)
         rows.append(
             {
                 "outcome_id": outcome_id, "study": s.id, "citation": s.citation, "role": o.role,

@@ -130,7 +130,8 @@ def _run_id(protocol: Protocol, kernel: Kernel, s: Settings, d: Draws) -> str:
         "seed": s.seed,
         "replicates": s.replicates,
         "version": importlib.metadata.version("stemtrial"),
-        "code": package_hash("trial", "observe", "endpoint", "analysis", "cohort", "predict"),
+        "code": package_hash("trial", "therapy", "observe", "endpoint", "analysis", "cohort", "predict"),
+        "study": content_hash(study(protocol.reproduces).model_dump(mode="json")) if protocol.reproduces else None,
         "keep_all": s.keep_all,
     }
     return content_hash(identity)

@@ -1,19 +1,23 @@
 """How predictions are scored against published outcomes: which rows are headlines, z, and coverage by cohort.
 
 The rules are those of ``docs/design/model_review.md``, "Likelihood and score", items 5 to 7, and none of them looks at
-how well a row is predicted: what is a headline is decided by the record of the study alone.
+how well a row is predicted: what is a headline is decided by the record of the study, and by what parameters were
+set on, alone.
 """
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from stemtrial.evidence import Outcome, Study, term_of
 from stemtrial.evidence.schema import CONTEXT_ANALYSES
+from stemtrial.parameters import registry
 
 Row = dict[str, Any]
 LEVELS = (50, 90)
@@ -27,6 +31,12 @@ Z = (
     "ratios; without the replicates that have no finite value, and absent where those are more than a tenth. The "
     "standard deviation is that of sampling alone until a posterior of the parameters exists."
 )
+
+
+@cache
+def stated_by_parameters() -> Mapping[str, str]:
+    """Outcomes that the source of a parameter names, ``study#number``: it repeats them, and predicts nothing."""
+    return {found: name for name, p in registry().items() for found in re.findall(r"[a-z0-9_]+#[0-9]+", p.source)}
 
 
 def why_no_headline(o: Outcome) -> str | None:
@@ -48,6 +58,8 @@ def why_no_headline(o: Outcome) -> str | None:
         return "no event in fewer than 30 patients"
     if o.role == "context":
         return "context"
+    if o.outcome_id in stated_by_parameters():
+        return f"the parameter {stated_by_parameters()[o.outcome_id]} states it"
     return None
 
 
@@ -80,12 +92,11 @@ def declare(rows: Sequence[Row], studies: Mapping[str, Study]) -> None:
         o = outcomes[row["outcome_id"]]
         place = (row["cohort"], family_of(o), o.arms, horizon_of(o))
         reason = why_no_headline(o)
-        if reason is None and row["agrees"] is None:
-            reason = "not estimable"
         if reason is None and place in taken:
             reason = "another outcome of this endpoint family, arm and time is the headline"
         if reason is None:
-            taken.add(place)
+            taken.add(place)  # also where the run gives nothing: no other outcome steps in
+            reason = "not estimable" if row["agrees"] is None else None
         row["headline"], row["why_not"] = reason is None, reason
     size: defaultdict[str, int] = defaultdict(int)
     for row in rows:

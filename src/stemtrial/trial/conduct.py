@@ -28,7 +28,7 @@ from stemtrial.trial.examine import Examiner
 from stemtrial.trial.protocol import Protocol
 from stemtrial.trial.ward import Ints, Ward
 
-SCREENED = ("age_years", "disease_duration_years", "relapses_last_12_months")
+SCREENED = ("age_years", "disease_duration_years", "relapses_last_12_months", "relapses_last_24_months")
 DEATH_GRADE = 5
 OBSERVED = ("visits", "relapses", "mri", "adverse_events", "disposition")
 

@@ -198,7 +198,8 @@ def test_a_check_that_would_be_too_large_refuses_nothing_and_ends():
         ("edss >= rrms", "rule 'edss >= rrms': 'edss' is a number, 'rrms' is not; write e.g. 'edss >= 0'"),
         (
             "course >= rrms",
-            "rule 'course >= rrms': 'course >= rrms' compares a category; write 'course == rrms' (rrms, cis, spms, ppms, paediatric)",
+            "rule 'course >= rrms': 'course >= rrms' compares a category; write 'course == rrms' "
+            "(rrms, cis, spms, ppms, paediatric)",
         ),
         ("__import__('os')", "rule '__import__('os')': ''os')' is not understood; see the grammar"),
         ("(" * 30 + "edss > 1" + ")" * 30, None),
