@@ -1,7 +1,7 @@
 """Makes the pictures of the documentation from a run: `python docs/figures.py [RUN_FOLDER]` (needs Chromium).
 
 Without a folder, `stemtrial run mist` is run first. `python docs/figures.py natural_history` makes those of
-docs/natural_history.md instead, and its table.
+docs/natural_history.md instead, and its table; `python docs/figures.py readout` does so for docs/readout.md.
 """
 
 from __future__ import annotations
@@ -18,9 +18,12 @@ from stemtrial.kernel import default_threads
 from stemtrial.predict import Settings, predict
 from stemtrial.predict.natural_curves import pictures
 from stemtrial.predict.natural_history import natural_history
+from stemtrial.predict.readout import read_out
 from stemtrial.report.figures import forest, kaplan_meier
 from stemtrial.report.natural_figures import curves as natural_curves
 from stemtrial.report.natural_history import markdown
+from stemtrial.report.readout import markdown as readout_markdown
+from stemtrial.report.readout_figures import probabilities, truthful
 from stemtrial.report.words import names_of
 from stemtrial.trial.protocol import load_protocol
 
@@ -77,10 +80,41 @@ def natural(people: int = 5000, years: int = 60) -> None:
     page.write_text(before + table + after, encoding="utf-8")
 
 
+READ = (
+    "neda3", "relapse_free", "composite_worsening.12_weeks", "composite_worsening.24_weeks",
+    "confirmed_worsening.12_weeks", "confirmed_worsening.24_weeks", "confirmed_worsening.affirm.12_weeks",
+    "confirmed_worsening.affirm.24_weeks", "confirmed_worsening.expand", "pira.12_weeks", "pira.24_weeks", "pira.opera",
+    "pira.fixed", "pira.roving", "raw.12_weeks", "raw.24_weeks", "raw.opera", "raw.fixed", "raw.roving",
+)  # fmt: skip
+"""Definitions on the page of readouts; the command shows all of them."""
+
+
+def readout(protocol: str = "affirm", replicates: int = 100) -> None:
+    """Read a trial out, draw it, and put its numbers into docs/readout.md."""
+    settings = Settings(replicates=replicates, threads=default_threads())
+    with tempfile.TemporaryDirectory() as folder:
+        data = read_out(load_protocol(protocol), settings, folder=Path(folder)).as_json()
+    for part in ("observed", "truth"):
+        data[part] = [r for r in data[part] if r["endpoint"] in READ]
+    figures = [probabilities(data), truthful(data, "all")]
+    for fig in figures:
+        fig.update_layout(showlegend=True, legend={"y": 1.02, "font": {"size": 12}}, margin={"t": 60})
+    figures[1].update_layout(margin={"b": 50})
+    picture(figures, HERE / "readout.png", 1200, 960)
+    page = HERE.parent / "readout.md"
+    before, _, rest = page.read_text(encoding="utf-8").partition("<!-- tables: made by docs/figures.py -->\n")
+    _, _, after = rest.partition("<!-- end -->\n")
+    made = f"<!-- tables: made by docs/figures.py -->\n{readout_markdown(data)}\n<!-- end -->\n"
+    page.write_text(before + made + after, encoding="utf-8")
+
+
 def main() -> None:
     """Run MIST if need be, and draw."""
     if sys.argv[1:] == ["natural_history"]:
         natural()
+        return
+    if sys.argv[1:] == ["readout"]:
+        readout()
         return
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     p = predict(load_protocol("mist"), Settings(threads=default_threads()), folder=folder)

@@ -35,8 +35,10 @@ def _cell(row: Row | None, percent: bool = False, decimals: int | None = None) -
         median, ends = finite(row["median"]), (finite(row["pi90"][0]), finite(row["pi90"][1]))
     if median is None:
         return Cell("–")
-    median = median if decimals is None else round(median, decimals) + 0.0  # a zero has no sign
-    return Cell(number(median, decimals), (span(ends),) if ends[0] is not None else (), sort=median)
+    if decimals is None:
+        return Cell(number(median), (span(ends),) if ends[0] is not None else (), sort=median)
+    low, high = ("∞" if v is None else number(v, decimals) for v in ends)  # a ratio without events in the control arm
+    return Cell(number(round(median, decimals) + 0.0, decimals), (f"{low} to {high}",), sort=median)
 
 
 def observed_table(data: Mapping[str, Any]) -> TableView:
@@ -151,6 +153,53 @@ def render_readout(data: Mapping[str, Any]) -> str:
         headline=_headline(data, everybody),
         left_out=data["left_out"],
     )
+
+
+def markdown(data: Mapping[str, Any]) -> str:
+    """Return a readout as two Markdown tables, observed and truth, all arms of a definition in one line."""
+    run = data["run"]
+    arms = list(run["patients_per_arm"])
+    treated = [a for a in arms if a != run["control"]]
+    everybody = "all" if len(arms) > 1 else arms[0]
+    observed, truth = by_arm(data["observed"]), by_arm(data["truth"])
+
+    def line(*cells: str) -> str:
+        return "| " + " | ".join(cells) + " |"
+
+    def told(row: Row | None, percent: bool = False, decimals: int | None = 0) -> str:
+        cell = _cell(row, percent, decimals)
+        return cell.text + (f" ({cell.notes[0]})" if cell.notes else "")
+
+    lines = [
+        "Observed:", "",
+        line("definition", *(f"{a}, %" for a in arms), *(f"hazard ratio, {a}" for a in treated), "kappa"),
+        "|---" * (2 + len(arms) + len(treated)) + "|",
+    ]  # fmt: skip
+    for name in dict.fromkeys(r["endpoint"] for r in data["observed"]):
+        s = {a: observed[name, a] for a in (*arms, everybody)}
+        lines.append(
+            line(
+                f"`{name}`", *(told(s[a]["km_probability"], True) for a in arms),
+                *(told(s[a]["hazard_ratio"], decimals=2) for a in treated), told(s[everybody]["kappa"], decimals=2),
+            )
+        )  # fmt: skip
+    causes = ", ".join(cause for cause, _ in CAUSES.values())
+    lines += [
+        "", "Truth, which no trial sees, all arms together:", "",
+        line("no.", "definition", "truly changed", "sensitivity, %", "predictive value, %", f"loss by {causes}, %"),
+        "|---" * 6 + "|",
+    ]  # fmt: skip
+    numbers = {name: str(k) for k, name, _ in judged(data, everybody)}
+    for name in dict.fromkeys(r["endpoint"] for r in data["truth"]):
+        t = truth[name, everybody]
+        shares = " / ".join(number(percents(t[c])[0], 0) for c in CAUSES)
+        judgement = (
+            told(t.get("true_changes")),
+            told(t.get("sensitivity"), True),
+            told(t.get("predictive_value"), True),
+        )
+        lines.append(line(numbers.get(name, "–"), f"`{name}`", *judgement, shares))
+    return "\n".join(lines)
 
 
 def _headline(data: Mapping[str, Any], arm: str) -> dict[str, Any]:
