@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -60,6 +61,11 @@ def _refuse(folder: Path) -> None:
         raise InputError(f"--out {folder} is a file; name a folder")
     if (folder / "run.json").exists():
         raise InputError(f"--out {folder} holds a run; name another folder")
+    place = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
+    if not place.is_dir():
+        raise InputError(f"--out {folder} cannot be made, because {place} is a file; name another folder")
+    if not os.access(place, os.W_OK):
+        raise InputError(f"--out {folder} cannot be written; name another folder")
 
 
 def _command(name: str, reference: str | None, o: Options) -> str:

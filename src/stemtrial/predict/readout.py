@@ -266,7 +266,7 @@ def read_out(
         "seed": s.seed,
         "replicates": s.replicates,
         "version": importlib.metadata.version("stemtrial"),
-        "code": package_hash("trial", "observe", "endpoint", "analysis", "cohort", "predict"),
+        "code": package_hash("trial", "therapy", "observe", "endpoint", "analysis", "cohort", "predict"),
     }
     run_id = content_hash(identity)
     target = folder or runs / f"readout-{protocol.protocol}-{run_id[:12]}"

@@ -73,6 +73,7 @@ def test_mistakes(cli, tmp_path, args, says):
 def test_a_folder_that_holds_something_else(cli, tmp_path):
     (tmp_path / "file").write_text("x")
     assert "is a file" in cli(*SIZE, "-o", "file").err
+    assert "is a file" in cli(*SIZE, "-o", "file/below").err
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "run.json").write_text("{}")
     assert "holds a run" in cli(*SIZE, "-o", "run").err
