@@ -103,11 +103,21 @@ def test_headlines_do_not_depend_on_the_order_of_rows_or_on_how_well_they_are_pr
     assert len(declared[0]) > 5
 
 
-def test_a_row_that_cannot_be_estimated_is_no_headline_and_takes_no_place():
+def test_a_row_that_cannot_be_estimated_keeps_its_place_so_that_no_other_steps_in():
     rows = [row("hauser2017_opera#7", "opera", agrees=None), row("hauser2017_opera#10", "opera")]
     declare(rows, studies())
     assert rows[0]["why_not"] == "not estimable"
-    assert rows[1]["headline"]
+    assert not rows[1]["headline"]
+    estimable = [row("hauser2017_opera#7", "opera"), row("hauser2017_opera#10", "opera")]
+    declare(estimable, studies())
+    assert [r["headline"] for r in estimable] == [True, False]
+
+
+def test_what_a_parameter_repeats_is_no_headline():
+    rows = [row("hauser2017_opera#35", "opera"), row("hauser2017_opera#36", "opera")]
+    declare(rows, studies())
+    assert not any(r["headline"] for r in rows)
+    assert all("harms.serious_infection" in r["why_not"] for r in rows)
 
 
 def test_horizons_are_half_years():
