@@ -1,7 +1,8 @@
 """From a therapy's name and fields to doses: the one place where a trial asks, so that it names no family.
 
-Starting a drug: give what :func:`stopping` says for the families of the trial, then :func:`prescribe` each drug of the
-regimen, the second and later ones with ``added``. Orders of one day are given in the order of the list.
+Starting a regimen in the place of another: give what :func:`stopping` says for the families of the trial, then what
+:func:`prescribe` says of each therapy; a drug that is thus stopped and started on one day goes on. Without the stop, it
+is given beside what is taken. Orders of one day are given in the order of the list.
 """
 
 from __future__ import annotations
@@ -37,9 +38,7 @@ def family_of(name: str) -> str:
     return _family(name).name
 
 
-def prescribe(
-    name: str, settings: Settings, facts: Facts, *, added: bool = False, parameters: Numbers | None = None
-) -> list[Order]:
+def prescribe(name: str, settings: Settings, facts: Facts, *, parameters: Numbers | None = None) -> list[Order]:
     """Return the doses of one therapy for a group of patients.
 
     Parameters
@@ -52,8 +51,6 @@ def prescribe(
     facts : mapping of str to ndarray, shape (patients,)
         ``edss`` (last rated), ``year`` (calendar year on the day of the entry), ``day`` (day of the entry on the
         patient's clock in the trial). No dose is ordered before the day from which ``settings["day"]`` counts.
-    added : bool
-        Whether it is given beside what is taken already: a combination, not a switch.
     parameters : mapping, optional
         One draw; the registered values if left out.
 
@@ -68,7 +65,7 @@ def prescribe(
         If no family models the therapy, or its fields contradict each other.
     """
     known = parameters if parameters is not None else {k: p.value for k, p in registry().items()}
-    return _family(name).prescribe(name, settings, facts, known, added)
+    return _family(name).prescribe(name, settings, facts, known, True)  # whatever is to end, stopping() ends
 
 
 def refuse_together(names: Sequence[str]) -> None:
@@ -93,7 +90,10 @@ def refuse_together(names: Sequence[str]) -> None:
 
 
 def stopping(families: Collection[str]) -> tuple[str, ...]:
-    """Doses that end all that is taken of some families; given before a switch. They carry no amounts."""
+    """Doses that end all that is taken of some families; given before a switch, and nowhere else ordered with a start.
+
+    They carry no amounts.
+    """
     return tuple(f.stop for f in FAMILIES.values() if f.name in families and f.stop is not None)
 
 

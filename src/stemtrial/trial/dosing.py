@@ -95,7 +95,10 @@ class Dosing:
         self._stopped.append((rows, self.ward.now[rows], np.asarray(day), self._number))
 
     def regimen(self, arm: str, rows: Ints, day: Ints, reason: str) -> None:
-        """Start an arm's regimen on ``day``; what was taken or planned before is stopped."""
+        """Start an arm's regimen on ``day``; what was taken or planned before is stopped.
+
+        A drug that is taken already and goes on is stopped and started on one day, by which it keeps its level.
+        """
         entries = sorted(enumerate(self.ward.protocol.arms[arm].regimen), key=lambda e: e[1].day)
         for _, entry in entries:
             if isinstance(entry, Treatment):
@@ -105,12 +108,11 @@ class Dosing:
         self.stop(rows, day)
         running: list[Treatment | Choice] = []
         for i, (k, entry) in enumerate(entries):
-            together = [e for e in running if e.day == entry.day]
-            for dose in dict.fromkeys(d for e in running if replaces(entry, e) for d in stops(_name(e))):
+            for dose in dict.fromkeys(d for e in running if replaces(entry, e) for t in _names(e) for d in stops(t)):
                 self._give(rows, day + entry.day, dose)
             running = [e for e in running if not replaces(entry, e)] + [entry]
             until = min((e.day for _, e in entries[i + 1 :] if replaces(e, entry)), default=None)
-            self._start(entry, rows, day, reason, bool(together), f"trial.choice.{k}", until)
+            self._start(entry, rows, day, reason, f"trial.choice.{k}", until)
 
     def switch(self, entry: Treatment | Choice, rows: Ints, stream: str) -> None:
         """Stop what is taken and start another therapy today; who is left nothing to choose from goes on."""
@@ -119,12 +121,12 @@ class Dosing:
             rows = rows[self._open(entry, rows).any(1)]
             day = self.ward.now[rows]
         self.stop(rows, day)
-        self._start(entry, rows, day, "switch", False, stream)
+        self._start(entry, rows, day, "switch", stream)
 
     def add(self, entry: Treatment | Choice, rows: Ints, stream: str) -> None:
         """Start a therapy today beside what is taken."""
         rows, day = self._who_can(entry, rows, self.ward.now[rows])
-        self._start(entry, rows, day, "added", True, stream)
+        self._start(entry, rows, day, "added", stream)
 
     def _who_can(self, entry: Treatment | Choice, rows: Ints, day: Ints) -> tuple[Ints, Ints]:
         """Leave out those to whom it cannot be given; they stay on what they take, with a record."""
@@ -136,9 +138,8 @@ class Dosing:
         return rows[can], day[can]
 
     def _start(
-        self, entry: Treatment | Choice, rows: Ints, day: Ints, reason: str, added: bool, stream: str,
-        until: int | None = None,
-    ) -> None:  # fmt: skip
+        self, entry: Treatment | Choice, rows: Ints, day: Ints, reason: str, stream: str, until: int | None = None
+    ) -> None:
         """Give an entry whose own day counts from ``day``; it ends ``until`` days after, unless stopped before."""
         if len(rows) == 0:
             return
@@ -151,11 +152,11 @@ class Dosing:
             chosen = (np.cumsum(weight, 1) < (u * weight.sum(1))[:, None]).sum(1)
             for k in np.unique(chosen):
                 mine, drawn = chosen == k, by_name(names[k]).model_copy(update={"day": entry.day})
-                self._start(drawn, rows[mine], day[mine], reason, added, stream, until)
+                self._start(drawn, rows[mine], day[mine], reason, stream, until)
             return
         ward, due, settings = self.ward, day + entry.day, {"day": entry.day, **entry.settings}
         facts = {"edss": ward.last_edss[rows], "year": ward.who.year[rows] + due / YEAR, "day": due}
-        orders: Sequence[Order] = prescribe(entry.therapy, settings, facts, added=added, parameters=ward.parameters)
+        orders: Sequence[Order] = prescribe(entry.therapy, settings, facts, parameters=ward.parameters)
         for order in orders:
             self._give(rows, due + order.day, order.dose, order.amounts)
         self._taken.setdefault(entry.therapy, np.zeros(len(ward), bool))[rows] = True
@@ -212,9 +213,14 @@ class Dosing:
         return key[order], decided[order], begins[order]
 
 
+def _names(entry: Treatment | Choice) -> tuple[str, ...]:
+    """A therapy, or all of a choice."""
+    return (entry.therapy,) if isinstance(entry, Treatment) else tuple(entry.of)
+
+
 def _name(entry: Treatment | Choice) -> str:
-    """A therapy, or the first of a choice, which stands for its family."""
-    return entry.therapy if isinstance(entry, Treatment) else next(iter(entry.of))
+    """A therapy, or the first of a choice, which stands for its family in the catalogue."""
+    return _names(entry)[0]
 
 
 def replaces(entry: Treatment | Choice, before: Treatment | Choice) -> bool:
@@ -233,5 +239,5 @@ def taken_with(entries: Sequence[Treatment | Choice], number: int) -> list[str]:
         ended = isinstance(before, Treatment) and int(before.settings.get("stop_day", NEVER)) <= entry.day
         ended |= before.day < entry.day and catalogue()[_name(before)].entry != "continuous"
         if not ended and not any(replaces(e, before) and e.day <= entry.day for e in entries):
-            out += [before.therapy] if isinstance(before, Treatment) else [*before.of]
+            out += _names(before)
     return out

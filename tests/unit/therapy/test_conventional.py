@@ -41,7 +41,10 @@ def filled(name, **fields):
 
 
 def plan(kernel, n, *entries):
-    """Schedule of (day, therapy, fields); a therapy of None stops everything, ``added`` makes a combination."""
+    """Schedule of (day, therapy, fields), each in the place of what is taken or, ``added``, beside it.
+
+    A therapy of None stops everything.
+    """
     rows = []
     for day, name, fields in entries:
         orders = []
@@ -49,7 +52,7 @@ def plan(kernel, n, *entries):
             orders += [(day, dose, None) for dose in stopping(CONVENTIONAL)]
         if name is not None:
             own = {k: v for k, v in fields.items() if k != "added"}
-            given_ = prescribe(name, filled(name, day=day, **own), facts(n), added=bool(fields.get("added")))
+            given_ = prescribe(name, filled(name, day=day, **own), facts(n))
             orders += [(day + o.day, o.dose, o.amounts) for o in given_]
         for at, dose, amounts in orders:
             a = np.zeros((n, 4)) if amounts is None else amounts
@@ -65,6 +68,11 @@ def follow(kernel, crowd, point, days, schedule=None, seed=1):
         out.append(crowd.state.copy())
         now = day
     return np.array(out)
+
+
+def of_ms(kernel, states):
+    """Rows of the disease alone, from states of shape (days, states, patients)."""
+    return states[:, [kernel.row(s.name) for s in kernel.model.states.values() if s.owner == "ms"]]
 
 
 def effects(kernel, state):
@@ -115,8 +123,9 @@ def test_without_effects_whatever_is_given_the_patient_is_the_untreated_bit_for_
     n = 200
     given_ = plan(
         kernel, n, (5, "interferon_beta", {}), (100, "natalizumab", {}), (150, "glatiramer", {"added": True}),
-        (300, "ocrelizumab", {"dose_ratio": 2.0}), (420, "alemtuzumab", {}), (600, "ofatumumab", {"stop_day": 700}),
-        (900, "clemastine", {"added": True}), (950, "methylprednisolone", {"added": True}), (1000, None, {}),
+        (200, "natalizumab", {}), (300, "ocrelizumab", {"dose_ratio": 2.0}), (420, "alemtuzumab", {}),
+        (600, "ofatumumab", {"stop_day": 700}), (900, "clemastine", {"added": True}),
+        (950, "methylprednisolone", {"added": True}), (1000, None, {}),
     )  # fmt: skip
     treated, placebo = people(kernel, n), people(kernel, n)
     at = np.arange(0, 1201, 60)
@@ -146,7 +155,8 @@ def test_the_readable_kernel_agrees_with_the_fast_one(kernel, people, point):
     n, days = 24, 760
     entries = (
         (3, "natalizumab", {"dose_ratio": 1.5}), (200, "teriflunomide", {}), (220, "clemastine", {"added": True}),
-        (260, "mitoxantrone", {"added": True, "stop_day": 300}), (350, "ocrelizumab", {"stop_day": 500}),
+        (260, "mitoxantrone", {"added": True, "stop_day": 300}), (280, "mitoxantrone", {"dose_ratio": 0.8}),
+        (280, "teriflunomide", {"added": True}), (350, "ocrelizumab", {"stop_day": 500}),
         (370, "cladribine", {"added": True}), (600, "methylprednisolone", {"added": True}),
     )  # fmt: skip
     found = []
@@ -239,21 +249,168 @@ def test_pending_care_at_the_reference_dose_needs_no_amounts(kernel, people, poi
     np.testing.assert_allclose(effects(kernel, state)["activation"], point["drugs.interferon_beta.activation"])
 
 
+# -- going on ----------------------------------------------------------------------------------------------------
+IFN, NTZ = "interferon_beta", "natalizumab"
+CONTINUED = {
+    "alone": ([(0, IFN, {})], [(200, IFN, {})]),
+    "while it takes effect": ([(190, IFN, {})], [(200, IFN, {})]),
+    "twice": ([(0, NTZ, {})], [(200, NTZ, {}), (210, NTZ, {})]),
+    "stopped twice": ([(0, NTZ, {})], [(200, None, {}), (200, NTZ, {})]),
+    "another dose": ([(0, NTZ, {"dose_ratio": 0.3})], [(200, NTZ, {"dose_ratio": 0.3})]),
+    "both of two, early": (
+        [(190, IFN, {}), (190, NTZ, {"added": True})],
+        [(200, IFN, {}), (200, NTZ, {"added": True})],
+    ),
+    "both of two": ([(0, IFN, {}), (0, NTZ, {"added": True})], [(200, IFN, {}), (200, NTZ, {"added": True})]),
+    "one after another": ([(0, "fingolimod", {}), (5, IFN, {})], [(1500, IFN, {})]),
+}
+
+
+@pytest.mark.parametrize("case", CONTINUED)
+def test_a_drug_stopped_and_started_on_one_day_goes_on_untouched(kernel, people, point, case):
+    taken, again = CONTINUED[case]
+    n, last = 100, again[-1][0]
+    days = (last, last + 1, last + 40, last + 400)
+    a = follow(kernel, people(kernel, n), point, days, plan(kernel, n, *taken))
+    b = follow(kernel, people(kernel, n), point, days, plan(kernel, n, *taken, *again))
+    np.testing.assert_allclose(of_ms(kernel, a), of_ms(kernel, b), rtol=1e-12, atol=1e-12)
+    for k in range(len(days)):
+        for c, e in effects(kernel, a[k]).items():
+            np.testing.assert_allclose(effects(kernel, b[k])[c], e, rtol=1e-12, atol=1e-12, err_msg=c)
+    row = kernel.row("drugs.trapped")
+    np.testing.assert_allclose(a[:, row], b[:, row], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("regimen", [(NTZ, IFN), (IFN, NTZ), ("glatiramer", NTZ), (NTZ, "glatiramer"), (NTZ,)])
+def test_what_a_regimen_continues_keeps_its_level_in_any_order_and_the_rest_fades_by_its_washout(
+    kernel, people, point, regimen
+):
+    start = [(0, NTZ, {}), (0, IFN, {"added": True})]
+    new = [(1000, d, {"added": k > 0}) for k, d in enumerate(regimen)]
+    at, later = follow(kernel, people(kernel, 1), point, (1000, 1045), plan(kernel, 1, *start, *new))
+    (now,) = follow(kernel, people(kernel, 1), point, (1001,), plan(kernel, 1, *start, *new))
+    for c in CHANNELS:
+        e = {d: point[f"drugs.{d}.{c}"] for d in (*regimen, IFN)}
+        np.testing.assert_allclose(effects(kernel, at)[c], 1 - (1 - e[NTZ]) * (1 - e[IFN]), rtol=1e-6, atol=1e-12)
+        for state, days in ((now, 1), (later, 45)):
+            left = 1.0 if IFN in regimen else np.exp(-days / point["drugs.washout.natalizumab"])
+            came = 1 - np.exp(-days / point["drugs.onset.glatiramer"]) if "glatiramer" in regimen else 0.0
+            kept = (1 - e[NTZ]) * (1 - left * e[IFN]) * (1 - came * e.get("glatiramer", 0.0))
+            np.testing.assert_allclose(effects(kernel, state)[c], 1 - kept, rtol=1e-6, atol=1e-12, err_msg=c)
+
+
+@pytest.mark.parametrize("titrated", [False, True])
+def test_another_dose_moves_on_from_the_level_of_the_old_one(kernel, people, point, titrated):
+    def reached(first, then, days):
+        start = (0, "fingolimod", {"dose_ratio": first} | ({"stop_day": 800} if titrated else {}))
+        entries = plan(kernel, 1, start, (800, "fingolimod", {"dose_ratio": then}))
+        return [effects(kernel, s)["entry"][0] for s in follow(kernel, people(kernel, 1), point, days, entries)]
+
+    h, full = point["drugs.half_dose"], point["drugs.fingolimod.entry"]
+    low, high = (full * r * (1 + h) / (r + h) for r in (0.5, 1.2))
+    came, left = (np.exp(-10 / point[f"drugs.{x}.fingolimod"]) for x in ("onset", "washout"))
+    np.testing.assert_allclose(reached(0.5, 1.2, (800, 810, 1800)), [low, high + (low - high) * came, high], rtol=1e-9)
+    surplus = 1 - (1 - high) / (1 - low)
+    np.testing.assert_allclose(
+        reached(1.2, 0.5, (800, 810, 1800)), [high, 1 - (1 - low) * (1 - surplus * left), low], rtol=1e-9
+    )
+
+
+def test_a_drug_started_again_while_it_wears_off_goes_on_from_what_is_left(kernel, people, point):
+    given_ = plan(kernel, 1, (0, NTZ, {}), (1000, None, {}), (1075, NTZ, {}))
+    full, seen = point["drugs.natalizumab.entry"], follow(kernel, people(kernel, 1), point, (1075, 1089), given_)
+    left = full * np.exp(-75 / point["drugs.washout.natalizumab"])
+    back = full + (left - full) * np.exp(-14 / point["drugs.onset.natalizumab"])
+    np.testing.assert_allclose([effects(kernel, s)["entry"][0] for s in seen], [left, back], rtol=1e-9)
+
+
+def test_a_drug_takes_back_nothing_that_another_left(kernel, people, point):
+    """Interferon of years ago, natalizumab until now: interferon starts from nought beside what natalizumab leaves."""
+    given_ = plan(kernel, 1, (0, IFN, {}), (300, NTZ, {}), (1500, IFN, {}))
+    (state,) = follow(kernel, people(kernel, 1), point, (1520,), given_)
+    new = point["drugs.interferon_beta.entry"] * (1 - np.exp(-20 / point["drugs.onset.interferon_beta"]))
+    old = point["drugs.natalizumab.entry"] * np.exp(-20 / point["drugs.washout.natalizumab"])
+    np.testing.assert_allclose(effects(kernel, state)["entry"], 1 - (1 - new) * (1 - old), rtol=1e-9)
+
+
+@pytest.mark.parametrize("order", [(NTZ, "interferon_beta_im"), ("interferon_beta_im", NTZ)])
+def test_drugs_stopped_together_fade_by_the_slowest_washout_of_those_taken(kernel, people, point, order):
+    both = [(0, order[0], {}), (0, order[1], {"added": True})]
+    for drugs, entries in (
+        (order, [*both, (1000, None, {})]),
+        (("interferon_beta_im",), [*both, (1000, "interferon_beta_im", {}), (2500, None, {})]),
+    ):
+        stop = entries[-1][0]
+        left = np.exp(-40 / max(point[f"drugs.washout.{d}"] for d in drugs))
+        for c in CHANNELS:
+            (state,) = follow(kernel, people(kernel, 1), point, (stop + 40,), plan(kernel, 1, *entries))
+            full = 1 - np.prod([1 - point[f"drugs.{d}.{c}"] for d in drugs])
+            np.testing.assert_allclose(effects(kernel, state)[c], full * left, rtol=1e-6, atol=1e-8)
+
+
+def test_what_is_left_of_a_strong_drug_keeps_its_washout_when_the_next_is_stopped_early(kernel, people, point):
+    given_ = plan(kernel, 1, (0, NTZ, {}), (1000, "dimethyl_fumarate", {}), (1003, None, {}))
+    (state,) = follow(kernel, people(kernel, 1), point, (1075,), given_)
+    left = point["drugs.natalizumab.entry"] * np.exp(-75 / point["drugs.washout.natalizumab"])
+    assert left <= effects(kernel, state)["entry"][0] < left + 0.03
+
+
+@pytest.mark.parametrize("order", [(NTZ, IFN), (IFN, NTZ)])
+def test_drugs_started_together_move_with_the_onset_of_the_stronger(kernel, people, point, order):
+    both = plan(kernel, 1, (0, order[0], {}), (0, order[1], {"added": True}))
+    (state,) = follow(kernel, people(kernel, 1), point, (20,), both)
+    full = 1 - (1 - point["drugs.natalizumab.entry"]) * (1 - point["drugs.interferon_beta.entry"])
+    came = 1 - np.exp(-20 / point["drugs.onset.natalizumab"])
+    np.testing.assert_allclose(effects(kernel, state)["entry"], full * came, rtol=1e-9)
+
+
 # -- rebound -----------------------------------------------------------------------------------------------------
-def lesions_after(kernel, people, p, stop, until, n=4000):
-    """New T2 lesions between two days after natalizumab is stopped, with noise shared between calls."""
-    crowd = people(kernel, n)
-    a, b = follow(kernel, crowd, p, (stop + 90, until), plan(kernel, n, (0, "natalizumab", {"stop_day": stop})), seed=8)
-    return (b - a)[kernel.row("n_t2")].mean()
+def lesions_after(kernel, people, p, drug, n=8000, stop=400, months=8):
+    """New T2 lesions in each month after a drug is stopped, shape (months, patients); all calls share the noise."""
+    days = [stop + 30 * k for k in range(months + 1)]
+    given_ = plan(kernel, n, (0, drug, {"stop_day": stop})) if drug else None
+    return np.diff(follow(kernel, people(kernel, n), p, days, given_, seed=8)[:, kernel.row("n_t2")], axis=0)
 
 
-def test_lesions_rebound_when_natalizumab_is_stopped_and_not_without_trapped_cells(kernel, people, point):
-    n, stop, until = 4000, 300, 600
-    crowd = people(kernel, n)
-    a, b = follow(kernel, crowd, point, (stop + 90, until), seed=8)
-    untreated = (b - a)[kernel.row("n_t2")].mean()
-    assert lesions_after(kernel, people, point, stop, until) > 1.05 * untreated
-    assert lesions_after(kernel, people, point | {"drugs.rebound": 0.0}, stop, until) < untreated
+@pytest.fixture(scope="module")
+def untreated(kernel, people, point):
+    return lesions_after(kernel, people, point, None)
+
+
+@pytest.mark.parametrize("drug", ["natalizumab", "fingolimod"])
+def test_lesions_rebound_over_untreated_when_trapped_cells_return(kernel, people, point, untreated, drug):
+    more = lesions_after(kernel, people, point, drug) - untreated
+    z = more.mean(1) / (more.std(1) / np.sqrt(more.shape[1]))
+    assert z[0] < -5, "it still works in the first month"
+    assert z[2:].max() > 5
+    assert (more.mean(1) / untreated.mean(1))[2:5].max() > 0.2
+    calm = lesions_after(kernel, people, point | {"drugs.rebound": 0.0}, drug)
+    assert (calm.mean(1) < 1.01 * untreated.mean(1)).all(), "trapped cells, and nothing else, make the rebound"
+
+
+@pytest.mark.parametrize("drug", ["dimethyl_fumarate", "interferon_beta"])
+def test_lesions_return_to_untreated_without_rebound_where_nothing_is_trapped(kernel, people, point, untreated, drug):
+    found = lesions_after(kernel, people, point, drug)
+    ratio = found.mean(1) / untreated.mean(1)
+    # what a trial of this size would see: its error without the shared noise
+    error = np.sqrt(found.var(1) + untreated.var(1)) / np.sqrt(found.shape[1]) / untreated.mean(1)
+    assert ratio[0] < 1 - 5 * error[0]
+    assert (ratio < 1 + 2 * error).all()
+    assert (np.diff(ratio) > -2 * error[1:]).all()
+    assert abs(ratio[-1] - 1) < 0.01
+    calm = lesions_after(kernel, people, point | {"drugs.rebound": 0.0}, drug)
+    np.testing.assert_array_equal(found, calm)
+
+
+def test_only_drugs_that_keep_cells_outside_the_cns_trap_them(kernel, people, point):
+    trap = {"natalizumab", "fingolimod", "siponimod", "ozanimod", "ponesimod"}
+    for drug in DRUGS:
+        assert point[f"drugs.traps.{drug}"] == (drug in trap)
+        (state,) = follow(kernel, people(kernel, 1), point, (2000,), plan(kernel, 1, (0, drug, {"stop_day": 1990})))
+        assert (state[kernel.row("drugs.trapped")] > 0.5).all() == (drug in trap)
+    both = plan(kernel, 1, (0, NTZ, {}), (0, "dimethyl_fumarate", {"added": True}))
+    (state,) = follow(kernel, people(kernel, 1), point, (3000,), both)
+    np.testing.assert_allclose(state[kernel.row("drugs.trapped")], point["drugs.natalizumab.entry"], rtol=1e-6)
 
 
 def test_there_is_no_rebound_while_the_drug_is_taken(kernel, people, point):
@@ -356,6 +513,14 @@ def test_ahsct_is_ordered_with_its_mobilisation_ahead_never_before_the_regimen_b
     assert len(prescribe("ahsct", base | {"mobilisation": "gcsf"}, facts(3))) == 1
     assert failure_of("ahsct").probability in registry()
     assert failure_of("natalizumab") is None
+
+
+def test_a_start_orders_no_stop_of_its_day(point):
+    """What ends on a switch is said by ``stopping`` alone."""
+    for name in modelled():
+        needed = {"conditioning": "beam-atg"} if name == "ahsct" else {}
+        orders = prescribe(name, filled(name, **needed), facts(2), parameters=point)
+        assert not {o.dose for o in orders if o.day <= 0} & set(stopping(FAMILIES)), name
 
 
 def test_what_can_be_stopped_is_stopped_by_its_family():
