@@ -153,9 +153,9 @@ def test_first_compile_is_announced(cli, monkeypatch, tmp_path):
 
     p = load_protocol("mist")
     cli(*SMALL)
-    assert not running._will_compile(p)
+    assert not running._will_compile(p, ())
     monkeypatch.setenv("STEMTRIAL_CACHE", str(tmp_path / "empty"))
-    assert running._will_compile(p)
+    assert running._will_compile(p, ())
 
 
 def test_interrupted_run_resumes_to_the_same_digest(process, tmp_path):
