@@ -24,7 +24,7 @@ SLOW = "ms.phiY"
 CHILDREN = "cohort.alpha.paediatric"
 SWEEPS: Mapping[str, tuple[float, ...]] = {
     SLOW: (0.0, 0.033, 0.067, 0.10, 0.133),
-    CHILDREN: (1.0, 1.4, 1.8, 2.2),
+    CHILDREN: (1.0, 1.3, 1.8, 2.2),
 }
 BANDS: Mapping[str, tuple[float, float]] = {
     "residual of a relapse, EDSS": (0.2, 0.35),
