@@ -146,7 +146,7 @@ def on_ms(m: Model) -> None:
     m.observe("repertoire", diversity, "rel", "T-cell receptor diversity")
 
 
-def prescribe(name: str, settings: Settings, facts: Facts, parameters: Numbers, added: bool) -> list[Order]:
+def prescribe(name: str, settings: Settings, facts: Facts, parameters: Numbers) -> list[Order]:
     """Order the mobilisation, if by cyclophosphamide, and the graft on the day of the entry."""
     n = len(facts["edss"])
     orders = []

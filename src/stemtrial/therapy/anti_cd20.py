@@ -49,7 +49,7 @@ def on_ms(m: Model) -> None:
     m.on_dose("anti_cd20.stop", stop, (), "no further antibody is given: B cells return")
 
 
-def prescribe(name: str, settings: Settings, facts: Facts, parameters: Numbers, added: bool) -> list[Order]:
+def prescribe(name: str, settings: Settings, facts: Facts, parameters: Numbers) -> list[Order]:
     """Give an antibody, the last time on its ``stop_day``."""
     given = amounts(len(facts["edss"]), float(settings.get("dose_ratio", 1.0)))
     orders = [Order(0, f"anti_cd20.start.{name}", given)]

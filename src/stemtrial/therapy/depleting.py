@@ -44,7 +44,7 @@ def on_ms(m: Model) -> None:
         define(drug)
 
 
-def prescribe(name: str, settings: Settings, facts: Facts, parameters: Numbers, added: bool) -> list[Order]:
+def prescribe(name: str, settings: Settings, facts: Facts, parameters: Numbers) -> list[Order]:
     """Give two courses a year apart; a ``stop_day`` before the second leaves it out."""
     given = amounts(len(facts["edss"]), float(settings.get("dose_ratio", 1.0)))
     last = stop_offset(settings)

@@ -175,7 +175,7 @@ def on_ms(m: Model) -> None:
     m.on_dose("drugs.stop", stop, (), "all drugs taken are stopped")
 
 
-def prescribe(name: str, settings: Settings, facts: Facts, parameters: Numbers, added: bool) -> list[Order]:
+def prescribe(name: str, settings: Settings, facts: Facts, parameters: Numbers) -> list[Order]:
     """Start a drug, and stop it on its ``stop_day`` or, mitoxantrone, where its lifetime dose is reached."""
     n = len(facts["edss"])
     ratio = float(settings.get("dose_ratio", 1.0))

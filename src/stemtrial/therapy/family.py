@@ -66,7 +66,7 @@ class Failure:
     harm: Harm
 
 
-Prescriber = Callable[[str, Settings, Facts, Numbers, bool], list[Order]]
+Prescriber = Callable[[str, Settings, Facts, Numbers], list[Order]]
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Family:
     therapies : tuple of str
         Therapies of the catalogue that it models.
     prescribe : callable
-        ``(therapy, settings, facts, parameters, added)`` -> orders.
+        ``(therapy, settings, facts, parameters)`` -> orders.
     stop : str, optional
         Dose that ends all that is taken of this family; None where nothing can be taken back.
     failure : Failure, optional

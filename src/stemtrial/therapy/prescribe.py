@@ -65,7 +65,7 @@ def prescribe(name: str, settings: Settings, facts: Facts, *, parameters: Number
         If no family models the therapy, or its fields contradict each other.
     """
     known = parameters if parameters is not None else {k: p.value for k, p in registry().items()}
-    return _family(name).prescribe(name, settings, facts, known, True)  # whatever is to end, stopping() ends
+    return _family(name).prescribe(name, settings, facts, known)  # what is to end, stopping() ends
 
 
 def refuse_together(names: Sequence[str]) -> None:

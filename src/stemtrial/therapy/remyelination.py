@@ -28,7 +28,7 @@ def on_ms(m: Model) -> None:
     m.on_dose("remyelination.stop", lambda e: e.set(gain_to, 0.0), (), "the drug taken is stopped")
 
 
-def prescribe(name: str, settings: Settings, facts: Facts, parameters: Numbers, added: bool) -> list[Order]:
+def prescribe(name: str, settings: Settings, facts: Facts, parameters: Numbers) -> list[Order]:
     """Start a drug, and stop it on its ``stop_day``."""
     given = amounts(len(facts["edss"]), float(settings.get("dose_ratio", 1.0)))
     orders = [Order(0, f"remyelination.start.{name}", given)]

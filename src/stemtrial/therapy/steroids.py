@@ -20,7 +20,7 @@ def on_ms(m: Model) -> None:
     m.on_dose("steroids.course", lambda e: e.set(left, days), (), "one course of methylprednisolone")
 
 
-def prescribe(name: str, settings: Settings, facts: Facts, parameters: Numbers, added: bool) -> list[Order]:
+def prescribe(name: str, settings: Settings, facts: Facts, parameters: Numbers) -> list[Order]:
     """Give one course."""
     return [Order(0, "steroids.course")]
 
