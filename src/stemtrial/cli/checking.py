@@ -114,7 +114,7 @@ def summary(p: Protocol, reproduced: Study | None, rows: list[Row]) -> dict[str,
         "reproduces": p.reproduces,
         "patients": sum(a.n for a in p.arms.values()),
         "population": [
-            f"{p.population.course.upper()}, {care}",
+            f"{'paediatric MS' if p.population.course == 'paediatric' else p.population.course.upper()}, {care}",
             *p.population.eligibility,
             f"recruited {p.accrual.start} to {p.accrual.end}, followed to {p.accrual.closure} at the latest",
         ],
