@@ -226,10 +226,11 @@ def show_cohort(name: str, threads: int, as_json: bool) -> None:
     p = loaded.protocol
     places = sum(a.n for a in p.arms.values())
     wanted = wanted_recruits(places)
-    with progress(p) as told, loaded.located():
+    kernel = compose_ms(families_of(p))
+    with progress(kernel) as told, loaded.located():
         told("recruiting", 0.0)
         people = recruit(
-            compose_ms(families_of(p)), point_draw(), 0, care_of(p), p.population.criteria, wanted,
+            kernel, point_draw(), 0, care_of(p), p.population.criteria, wanted,
             threads=threads, progress=told,
         )  # fmt: skip
     first = people.funnel[0][1]

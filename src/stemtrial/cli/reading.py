@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -40,8 +39,7 @@ def show_readout(name: str, reference: str | None, o: Options) -> None:
         _refuse(folder)
     command = _command(name, reference, o)
     settings = Settings(replicates=o.replicates, seed=o.seed, patients=o.patients, threads=o.threads)
-    _say_if_compiling(truth_kernel(loaded.protocol).identity)
-    with progress(loaded.protocol) as told, loaded.located():
+    with progress(truth_kernel(loaded.protocol)) as told, loaded.located():
         read = read_out(
             loaded.protocol, settings, reference=reference, folder=folder, progress=told, command=command
         )  # fmt: skip
@@ -73,14 +71,6 @@ def _command(name: str, reference: str | None, o: Options) -> str:
     patients = f" --patients {o.patients}" if o.patients is not None else ""
     compared = f" --reference {reference}" if reference is not None else ""
     return f"stemtrial readout {name}{patients} --replicates {o.replicates} --seed {o.seed}{compared}"
-
-
-def _say_if_compiling(identity: str) -> None:
-    from stemtrial.kernel.compile import cache_folder
-
-    if not any((cache_folder() / "kernels" / "__pycache__").glob(f"kernel_{identity}.*.nbc")):
-        told = "stemtrial: compiling the model with its truth, once for this machine (about 20 s)"
-        print(told, file=sys.stderr, flush=True)
 
 
 # -- on the screen ----------------------------------------------------------------------------------------------------

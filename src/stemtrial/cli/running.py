@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stemtrial.cli import text
 from stemtrial.errors import InputError, did_you_mean
+
+if TYPE_CHECKING:  # the kernel is imported where it runs: options are checked without Numba
+    from stemtrial.kernel import Kernel
 
 MOST_REPLICATES = 1_000_000
 MOST_PATIENTS = 1_000_000
@@ -86,12 +89,14 @@ def run_protocol(name: str, o: Options) -> None:
     from stemtrial.cli.checking import load
     from stemtrial.predict import Settings, as_json, predict
     from stemtrial.report import write_report
+    from stemtrial.therapy import compose_ms
+    from stemtrial.trial.entry import families_of
 
     loaded = load(name)
     settings = Settings(
         replicates=o.replicates, seed=o.seed, patients=o.patients, keep_all=o.keep_all, threads=o.threads
     )
-    with progress(loaded.protocol) as told, loaded.located():
+    with progress(compose_ms(families_of(loaded.protocol))) as told, loaded.located():
         prediction = predict(
             loaded.protocol, settings, folder=Path(o.out) if o.out else None, progress=told, command=_command(name, o)
         )
@@ -114,12 +119,9 @@ def _command(name: str, o: Options) -> str:
 
 # -- progress ---------------------------------------------------------------------------------------------------------
 @contextmanager
-def progress(protocol: Any, families: tuple[str, ...] = ()) -> Iterator[Any]:
-    """Give a function of (stage, fraction) that shows on stderr how far the run is: bars, or lines if no terminal.
-
-    ``families`` names the therapies of a run that has no protocol.
-    """
-    if _will_compile(protocol, families):
+def progress(kernel: Kernel) -> Iterator[Any]:
+    """Give a function of (stage, fraction) that shows on stderr how far the run is: bars, or lines if no terminal."""
+    if _will_compile(kernel):
         print("stemtrial: compiling the model, once for this machine (about 20 s)", file=sys.stderr, flush=True)
     if not sys.stderr.isatty():
         yield _Lines()
@@ -156,12 +158,8 @@ class _Lines:
         self.stage, self.next = stage, now + 10.0
 
 
-def _will_compile(protocol: Any, families: tuple[str, ...]) -> bool:
-    """Whether the kernel of a run has no machine code in the cache yet."""
+def _will_compile(kernel: Kernel) -> bool:
+    """Whether the kernel of a run, of the default block width, has no machine code in the cache yet."""
     from stemtrial.kernel.compile import cache_folder
-    from stemtrial.therapy import compose_ms
-    from stemtrial.trial.entry import families_of
 
-    composed = families_of(protocol) if protocol is not None else families
-    identity = compose_ms(composed).identity  # of the default block width, which runs use
-    return not any((cache_folder() / "kernels" / "__pycache__").glob(f"kernel_{identity}.*.nbc"))
+    return not any((cache_folder() / "kernels" / "__pycache__").glob(f"kernel_{kernel.identity}.*.nbc"))
