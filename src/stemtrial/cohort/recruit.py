@@ -173,12 +173,8 @@ def recruit(
         return out
 
     arrays, _ = cached("recruits", identity, compute)
-    found_by = {
-        "relapse": "referred after a relapse",
-        "first_attack": "alive at screening",
-        "date": "alive at screening",
-    }
-    steps = [f"people with {course.label}", found_by[course.referral]]
+    found_by = "referred after a relapse" if course.referral == "relapse" else "alive at screening"
+    steps = [f"people with {course.label}", found_by]
     ordered = _ordered(rules)
     steps += [f"pass {r.text}" for r in ordered if r.variables <= HISTORY]
     steps += ["are called secondary progressive"] if care.course == "spms" else []
@@ -279,7 +275,9 @@ def _batch(
         again, 0, screened[rows], p, RUN_IN_SEED, schedule=dosing, visits=visits, threads=threads
     ).observed
     number = np.where(asked, np.cumsum(asked.ravel()).reshape(asked.shape) - 1, -1)
-    rater, known = EdssRater(RUN_IN_SEED, "cohort.screening", load(EdssParameters, from_draw(p))), from_draw(p)
+    known = from_draw(p)
+    rating = load(EdssParameters, known)
+    rater = EdssRater(RUN_IN_SEED, "cohort.screening", rating)
     held = RaterState.fresh(len(rows))
     edss, walking = np.full(days.shape, np.nan), np.full(days.shape, np.nan)
     pyramidal = np.full(len(rows), np.nan)
@@ -290,7 +288,7 @@ def _batch(
         rated = rater.rate(index[rows[who]], days[who, k], impaired, people_of, held.take(who))
         held.put(who, rated.state)
         edss[who, k], pyramidal[who] = rated.edss, rated.fs[:, 0]
-        walking[who, k] = functional_systems(impaired, people_of, load(EdssParameters, known))[1]
+        walking[who, k] = functional_systems(impaired, people_of, rating)[1]
     here = number[:, 2]
     columns = {k: v[rows] for k, v in columns.items()} | {
         "edss": edss[:, 2],
