@@ -21,7 +21,7 @@ from stemtrial.kernel.numba_backend import print_numba
 
 Backend = Literal["numba", "numpy"]
 CHUNK = 2048
-MAX_AMOUNTS = 4
+MAX_AMOUNTS = 6
 KEPT_DRAWS = 16
 """Draws of the population parameters whose uniform values a kernel keeps."""
 

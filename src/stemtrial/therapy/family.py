@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stemtrial.errors import InputError
 from stemtrial.kernel import Model
 
-AMOUNTS = 4
+AMOUNTS = 6
 """Amounts that a dose may carry."""
 
 Settings = Mapping[str, Any]
@@ -29,7 +30,7 @@ class Order:
         Days from the day on which the therapy's entry is due; negative for what comes before it.
     dose : str
         Name of the kernel's dose event.
-    amounts : ndarray, shape (patients, 4), optional
+    amounts : ndarray, shape (patients, AMOUNTS), optional
         What the dose carries; None: nothing.
     """
 
@@ -66,7 +67,52 @@ class Failure:
     harm: Harm
 
 
+class FieldError(InputError):
+    """A field of a regimen entry that cannot be: its rule, value and fix, and which field it is."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+@dataclass(frozen=True)
+class Given:
+    """One therapy as given to a group of patients: what its harm depends on.
+
+    Attributes
+    ----------
+    patient : ndarray of uint64, shape (rows,)
+        Identity of the patient's random numbers.
+    therapy : str
+        Name of the catalogue.
+    settings : mapping
+        Fields of the regimen entry, defaults filled in.
+    start, stop : ndarray of int64, shape (rows,)
+        First day (of a graft or infusion: the day on which it is given), and the day on which it is stopped or
+        follow-up ends.
+    facts : mapping of str to ndarray, shape (rows,)
+        As :func:`stemtrial.therapy.prescribe` gets them.
+    """
+
+    patient: NDArray[np.uint64]
+    therapy: str
+    settings: Settings
+    start: NDArray[np.int64]
+    stop: NDArray[np.int64]
+    facts: Facts
+
+
+@dataclass(frozen=True)
+class HarmEvents:
+    """Adverse events of one kind: which rows of what was given, on which day of the patient's clock, and what."""
+
+    row: NDArray[np.int64]
+    day: NDArray[np.int64]
+    harm: Harm
+
+
 Prescriber = Callable[[str, Settings, Facts, Numbers], list[Order]]
+HarmDrawer = Callable[[int, Given, Numbers], list[HarmEvents]]
 
 
 @dataclass(frozen=True)
@@ -91,6 +137,17 @@ class Family:
         Events that the kernel logs as harm of this family, by event kind.
     exclusive : bool
         Whether a patient can have only one of its therapies at a time.
+    repeatable : bool
+        Whether a regimen may name one of its therapies more than once (cells by two routes, courses of two products).
+    check : callable, optional
+        ``(therapy, settings)``: raises :class:`FieldError` for a product that cannot be.
+    wait : callable, optional
+        ``(therapy, settings)`` -> days from the day of the entry until it can be given (cells made to order).
+    adverse_events : callable, optional
+        ``(seed, given, parameters)`` -> adverse events drawn beside the kernel, which feed back on nothing, each from
+        a named stream of its own by patient, therapy, event and day.
+    hypothesis : str, optional
+        Parameter that holds the weight of the optimistic hypothesis of its action, drawn once a trial.
     """
 
     name: str
@@ -101,10 +158,15 @@ class Family:
     failure: Failure | None = None
     harms: Mapping[str, Harm] = field(default_factory=dict)
     exclusive: bool = False
+    repeatable: bool = False
+    check: Callable[[str, Settings], None] | None = None
+    wait: Callable[[str, Settings], int] | None = None
+    adverse_events: HarmDrawer | None = None
+    hypothesis: str | None = None
 
 
 def amounts(n: int, *columns: Any) -> NDArray[np.float64]:
-    """Amounts of a dose for ``n`` patients from up to four numbers or arrays; the rest is 0."""
+    """Amounts of a dose for ``n`` patients from up to ``AMOUNTS`` numbers or arrays; the rest is 0."""
     out = np.zeros((n, AMOUNTS))
     for k, column in enumerate(columns):
         out[:, k] = column

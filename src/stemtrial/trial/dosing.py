@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stemtrial.kernel import YEAR, Kernel, Schedule
 from stemtrial.tables import Table
+from stemtrial.therapy.family import AMOUNTS
 from stemtrial.therapy.harms import Exposure, adverse_events
 from stemtrial.therapy.info import catalogue
 from stemtrial.therapy.prescribe import FAMILIES, Order, failure_of, prescribe, stopping, stops
@@ -68,7 +69,7 @@ class Dosing:
         return Schedule(where[mine.patient], mine.day, mine.dose, mine.amounts)
 
     def _give(self, rows: Ints, day: Any, dose: str, amounts: NDArray[np.float64] | None = None) -> None:
-        given = np.zeros((len(rows), 4)) if amounts is None else amounts
+        given = np.zeros((len(rows), AMOUNTS)) if amounts is None else amounts
         days = np.broadcast_to(np.asarray(day, np.int64), rows.shape)
         self._new.append(Schedule(rows.astype(np.int64), days, np.full(len(rows), self.kernel.dose(dose)), given))
 
