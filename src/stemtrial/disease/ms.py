@@ -2,7 +2,8 @@
 
 Science: docs/design/ms_model.md sections 3-6, as changed by docs/design/model_review.md (MS items 1, 3, 5, 6, 8).
 Holds no therapy. Exports to therapies every state below and the rates ``b_return, effector_drive, regulatory_drive,
-lesion_activity, smouldering, axonal_loss, remyelination, recovery``.
+lesion_activity, smouldering, axonal_loss, remyelination, recovery``; loss and repair also region by
+region, as ``axonal_loss_<r>`` and ``remyelination_<r>`` for r of :data:`REGIONS`: 1 each, multiplying the global one.
 """
 
 from __future__ import annotations
@@ -183,6 +184,11 @@ def build_ms(m: Model, *, truth: bool = False) -> None:
     recovery = m.rate("recovery", m.decay(ms("tauQ")), "1/step", "recovery from conduction block")
     share = loss_share * loss
     yearly = loss * (1.0 / YEAR * m.dt)
+    # regional factors enter where a patient has a value of the day anyway, so that 1 costs nothing
+    loss_in = [
+        m.rate(f"axonal_loss_{r}", 1.0, "rel", f"vulnerability of axons, {r}, beside the global") for r in REGIONS
+    ]
+    mend_in = [m.rate(f"remyelination_{r}", 1.0, "rel", f"remyelination, {r}, beside the global") for r in REGIONS]
     healed = None
     causes: list[list[Expr]] = [[], [], []]
     volume = by_region("volume")
@@ -194,13 +200,13 @@ def build_ms(m: Model, *, truth: bool = False) -> None:
         )
         by_demyelination = minimum(1.0, D[k] * (2.0 / volume[k])) * ms("kDX")
         by_smouldering = M * (ms("kX") * p(f"ms.wX.{r}"))
-        left = 1.0 - X[k]
+        left = (1.0 - X[k]) * loss_in[k]
         m.update(
             X[k], left * (dq * share + (by_smouldering + by_demyelination) * yearly) + X[k], "lost with Q, D and M"
         )
         for parts, part in zip(causes, (dq * share, by_demyelination * yearly, by_smouldering * yearly), strict=True):
             parts.append(left * part)
-        mended = D[k] * (remyelination * m.dt)
+        mended = D[k] * mend_in[k] * (remyelination * m.dt)
         m.update(D[k], D[k] - mended, "remyelinates")
         if k in BRAIN:
             healed = mended if healed is None else healed + mended
@@ -210,9 +216,12 @@ def build_ms(m: Model, *, truth: bool = False) -> None:
     shrink = W * m.decay(ms("tauW") * YEAR)
     m.update(W, W - shrink, "becomes visible")
     remaining = maximum(0.0, 1.0 - L * (1.0 / ms("L_max")))  # tissue that can still be lost
-    m.update(L, remaining * loss * (shrink + M * (ms("kLM") / YEAR * m.dt)) + L, "shrinks with W and M")
+    brain_volume = volume[0] + volume[1] + volume[2]
+    spared = sum(((1.0 - loss_in[k]) * (volume[k] / brain_volume) for k in BRAIN), m.graph.constant(0.0))
+    brain_loss = loss * (1.0 - spared)  # regions count by their volume
+    m.update(L, remaining * brain_loss * (shrink + M * (ms("kLM") / YEAR * m.dt)) + L, "shrinks with W and M")
     m.relax(V, to=V_to, tau=90.0, text="follows the drug")
-    m.relax(Nf, to=M * ms("nfM") * loss, tau=ms("tauNf"), text="clears; smouldering releases more")
+    m.relax(Nf, to=M * ms("nfM") * brain_loss, tau=ms("tauNf"), text="clears; smouldering releases more")
     if truth:
         for name, parts in zip(("acute", "demyelination", "smouldering"), causes, strict=True):
             with m.owned_by("truth"):
