@@ -96,10 +96,11 @@ class TherapyInfo(BaseModel):
         The name in a protocol.
     label : str
         The name in a report.
-    family : {"ahsct", "dmt", "steroid", "remyelination"}
+    family : {"ahsct", "msc", "nsc", "opc", "dmt", "steroid", "remyelination"}
         Kind of therapy, as people speak of it; :func:`stemtrial.therapy.family_of` names the family that models it.
     entry : {"one_off", "course", "continuous"}
-        Given once; for a limited time that the therapy itself knows; or until stopped.
+        Given once, or in courses that the entry itself counts; for a limited time that the therapy itself knows; or
+        until stopped.
     posology : str
         What is given, and for a drug the dose for which its effect stands.
     source : str
@@ -113,7 +114,7 @@ class TherapyInfo(BaseModel):
 
     name: str
     label: str
-    family: Literal["ahsct", "dmt", "steroid", "remyelination"]
+    family: Literal["ahsct", "msc", "nsc", "opc", "dmt", "steroid", "remyelination"]
     entry: Literal["one_off", "course", "continuous"]
     posology: str
     source: str
