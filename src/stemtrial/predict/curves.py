@@ -57,11 +57,8 @@ def curves(a: Analysed, protocol: Protocol) -> Arrays:
         out[f"follow_up|median|{arm}"] = np.array(
             [np.median(y[m]) if m.any() else np.nan for y, m in zip(years, mine, strict=True)]
         )
-        for kind, table, column in (("adverse", "adverse_events", "term"), ("left", "disposition", "event")):
-            for value in sorted(set(a.tables[table][column].tolist())):
-                out[f"{kind}|{value}|{arm}"] = 100.0 * _over(
-                    _ever(a, a.tables[table], column, value).astype(float), mine
-                )
+        for event in sorted(set(a.tables["disposition"]["event"].tolist())):
+            out[f"left|{event}|{arm}"] = 100.0 * _over(_ever(a, event).astype(float), mine)
     return out
 
 
@@ -76,9 +73,10 @@ def _place(a: Analysed, table: Table) -> NDArray[np.int64]:
     return row_of(table, a.replicates, a.arm.shape[1])
 
 
-def _ever(a: Analysed, table: Table, column: str, value: str) -> NDArray[np.bool_]:
+def _ever(a: Analysed, event: str) -> NDArray[np.bool_]:
+    rows = a.tables["disposition"]
     out = np.zeros(a.arm.size, bool)
-    out[_place(a, table)[table[column] == value]] = True
+    out[_place(a, rows)[rows["event"] == event]] = True
     return a.square(out)
 
 

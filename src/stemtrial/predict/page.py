@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,13 @@ from numpy.typing import NDArray
 
 from stemtrial.endpoint import find
 from stemtrial.evidence import Study
+from stemtrial.predict import harm
 from stemtrial.predict.curves import SERIES, km_times, survival_endpoints
 from stemtrial.predict.estimate import FREE_OF
 from stemtrial.predict.misses import why
 from stemtrial.predict.summary import band, number, published_of, quantiles
 from stemtrial.predict.table_one import table_one
-from stemtrial.trial.book import ADVERSE
+from stemtrial.predict.told import claims_of, published_beside
 from stemtrial.trial.protocol import Protocol
 
 Arrays = dict[str, NDArray[Any]]
@@ -22,7 +24,6 @@ DISCLAIMER = (
     "Research software. It simulates virtual patients with models that are simpler than people; it gives no advice "
     "about a person, and no treatment decision may rest on it."
 )
-GRADES = {term: (grade, bool(serious)) for term, grade, serious in ADVERSE.values()}
 
 
 def page_data(
@@ -52,7 +53,7 @@ def page_data(
             "citation": study.citation if study else None,
             "doi": study.doi if study else None,
         },
-        "arms": [{"id": a, "label": _arm_label(protocol, a), "n": protocol.arms[a].n} for a in arms],
+        "arms": [{"id": a, "label": label, "n": protocol.arms[a].n} for a, label in arm_labels(protocol).items()],
         "disclaimer": DISCLAIMER,
         "estimates": estimates,
         "not_predicted": [
@@ -65,19 +66,35 @@ def page_data(
         "baseline": table_one(protocol, study, seen),
         "recruitment": [{"step": s, "n": n, "fraction": n / max(1, funnel[0][1])} for s, n in funnel],
         "curves": {"km": _km(protocol, study, estimates, seen), "series": _series(protocol, study, seen)},
-        "adverse_events": _adverse(arms, seen),
+        "adverse_events": harm.summary(arms, seen),
         "disposition": _disposition(arms, seen),
-        "parameters_note": "All parameters at their point values; intervals hold sampling only."
-        if run["interval"] == "sampling"
-        else f"{run['draws']} draws of {run['draws_label']}; intervals hold sampling and parameters.",
+        "hypotheses": run["hypotheses"],
+        "claims": claims_of(protocol),
+        "beside": published_beside(protocol),
+        "parameters_note": _parameters_note(run),
         "provenance": {k: str(v) for k, v in run["provenance"].items()} | {"digest": run["digest"]},
         "endpoint_labels": {u.id: find(u.id).label for u in protocol.endpoints.all},
     }
 
 
-def _arm_label(protocol: Protocol, arm: str) -> str:
-    names = [e.therapy for e in protocol.arms[arm].regimen]
-    return {"ahsct": "aHSCT", "choice": "drugs"}.get(names[0], names[0].replace("_", " ")) if names else "no treatment"
+def _parameters_note(run: dict[str, Any]) -> str:
+    drawn = (
+        f"{run['draws']} draws of {run['draws_label']}" if run["draws"] > 1 else "All parameters at their point values"
+    )
+    words = {"trial_effects": "effects of the trial (hypothesis, centre, rating bias)", "parameters": "parameters"}
+    held = ["sampling", *(words[w] for w in run["interval"].split("+")[1:])]
+    return f"{drawn}; intervals hold {' and '.join(held) if len(held) > 1 else 'sampling only'}."
+
+
+_SPOKEN = {"ahsct": "aHSCT", "choice": "drugs", "msc": "MSC", "nsc": "NSC", "ipsc_opc": "iPSC-OPC"}
+
+
+def arm_labels(protocol: Protocol) -> dict[str, str]:
+    """Return what each arm is called: by what it gets first, and by its own name too where that does not tell it."""
+    first = {a: arm.regimen[0].therapy if arm.regimen else "" for a, arm in protocol.arms.items()}
+    told = {a: _SPOKEN.get(t, t.replace("_", " ")) or "no treatment" for a, t in first.items()}
+    alike = Counter(told.values())
+    return {a: label if alike[label] == 1 else f"{label} ({a.replace('_', ' ')})" for a, label in told.items()}
 
 
 def _km(protocol: Protocol, study: Study | None, estimates: list[dict[str, Any]], seen: Arrays) -> list[dict[str, Any]]:
@@ -147,41 +164,11 @@ def _series(protocol: Protocol, study: Study | None, seen: Arrays) -> list[dict[
     return out
 
 
-def _percent(seen: Arrays, kind: str, arms: list[str]) -> list[tuple[str, str, list[float]]]:
-    terms = sorted({k.split("|")[1] for k in seen if k.startswith(f"{kind}|")})
-    found = []
-    for term in terms:
-        for arm in arms:
-            x = seen.get(f"{kind}|{term}|{arm}")
-            if x is not None:
-                found.append((term, arm, quantiles(x, [0.5, 0.05, 0.95])))
-    return found
-
-
-def _adverse(arms: list[str], seen: Arrays) -> list[dict[str, Any]]:
-    return [
-        {
-            "term": term,
-            "grade": GRADES[term][0],
-            "serious": GRADES[term][1],
-            "cause": "aHSCT",
-            "arm": arm,
-            "percent_median": number(median),
-            "percent_lo": number(low),
-            "percent_hi": number(high),
-        }
-        for term, arm, (median, low, high) in _percent(seen, "adverse", arms)
-    ]
-
-
 def _disposition(arms: list[str], seen: Arrays) -> list[dict[str, Any]]:
-    return [
-        {
-            "arm": arm,
-            "event": event.replace("_", " "),
-            "percent_median": number(median),
-            "lo": number(low),
-            "hi": number(high),
-        }
-        for event, arm, (median, low, high) in _percent(seen, "left", arms)
-    ]
+    found = [(e, a) for e in sorted({k.split("|")[1] for k in seen if k.startswith("left|")}) for a in arms]
+    out = []
+    for event, arm in found:
+        low, median, high = quantiles(seen[f"left|{event}|{arm}"], [0.05, 0.5, 0.95])
+        told = {"percent_median": number(median), "lo": number(low), "hi": number(high)}
+        out.append({"arm": arm, "event": event.replace("_", " "), **told})
+    return out

@@ -327,7 +327,7 @@ def _share_done(told: Callable[[str, float], None], chunks: int, n: int) -> None
 
 def _rows(standing: str, rows: list[Row], values: NDArray[np.float64]) -> list[dict[str, Any]]:
     """Median and 90 % interval over replicates of each row."""
-    made = summarise(rows, values.T, None, n_draws=1, labels=["point_parameters"], scored=False)
+    made = summarise(rows, values.T, None, n_draws=1, labels=[["point_parameters"]] * len(rows), scored=False)
     return [
         {"standing": standing, "label": find(r["endpoint"]).label, "interval": "sampling"} | {k: r[k] for k in _ROW}
         for r in made

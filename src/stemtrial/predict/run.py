@@ -3,42 +3,38 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import functools
 import importlib.metadata
-import json
-import os
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
 from stemtrial.cohort.recruit import Care, Recruits, recruit, wanted_recruits
 from stemtrial.errors import InputError
-from stemtrial.evidence import Study, studies, study
+from stemtrial.evidence import study
 from stemtrial.kernel import Kernel
 from stemtrial.parameters import Draws, point_draw
+from stemtrial.predict import counterfactual, hypotheses, labels
 from stemtrial.predict.curves import curves
 from stemtrial.predict.estimate import Analysed, Row, estimate, rows_of
+from stemtrial.predict.folder import refuse_other_run, write_run
+from stemtrial.predict.harm import DAY, tally
 from stemtrial.predict.obstacles import refuse
 from stemtrial.predict.page import page_data
-from stemtrial.predict.summary import summarise
-from stemtrial.store import ChunkStore, content_hash, digest_tables, map_chunks, package_hash, write_atomic
-from stemtrial.tables import Table, concat, to_frame
+from stemtrial.predict.summary import interval_of, summarise
+from stemtrial.store import ChunkStore, content_hash, digest_tables, map_chunks, package_hash
+from stemtrial.tables import Table, concat
 from stemtrial.therapy import compose_ms
-from stemtrial.trial.conduct import conduct
+from stemtrial.trial.conduct import Trial, conduct
 from stemtrial.trial.entry import days_of, families_of
 from stemtrial.trial.protocol import Protocol
 
 Arrays = dict[str, NDArray[Any]]
-UNFINISHED = ("chunks", "tables", "estimates.json", "baseline.json")
-"""What a run that was killed leaves in its folder."""
 CHUNK = 50
 CHUNK_PATIENTS = 20_000
 """Replicates and patients of a chunk at most; the results do not depend on them, the memory taken does."""
@@ -132,6 +128,7 @@ def _run_id(protocol: Protocol, kernel: Kernel, s: Settings, d: Draws) -> str:
         "version": importlib.metadata.version("stemtrial"),
         "code": package_hash("trial", "therapy", "observe", "endpoint", "analysis", "cohort", "predict"),
         "study": content_hash(study(protocol.reproduces).model_dump(mode="json")) if protocol.reproduces else None,
+        "beside_itself": counterfactual.conducts(protocol),
         "keep_all": s.keep_all,
     }
     return content_hash(identity)
@@ -185,7 +182,7 @@ def predict(
     rows = rows_of(protocol, published)
     run_id = _run_id(protocol, kernel, s, d)
     target = folder or runs / f"{protocol.protocol}-{run_id[:12]}"
-    _refuse_other_run(target, run_id)
+    refuse_other_run(target, run_id)
     clock("prepare")
     wanted = wanted_recruits(sum(a.n for a in protocol.arms.values()))
     recruits: dict[int, Recruits] = {}
@@ -204,12 +201,18 @@ def predict(
         )
     clock("recruit")
     chunk = s.chunk or max(1, min(CHUNK, CHUNK_PATIENTS // sum(a.n for a in protocol.arms.values())))
-    plan = _plan(s.replicates, len(d), chunk)
+    plan, beside = _plan(s.replicates, len(d), chunk), counterfactual.conducts(protocol)
 
     def compute(i: int) -> Arrays:
         draw, replicates = plan[i]
-        trial = conduct(protocol, recruits[draw], kernel, d[draw], s.seed, replicates=replicates)
-        return _chunk(trial.tables, trial.failed, trial.overflow, protocol, rows, replicates, s.keep_all)
+
+        def trial(changed: dict[str, float]) -> Trial:
+            return conduct(protocol, recruits[draw], kernel, d[draw] | changed, s.seed, replicates=replicates)
+
+        out = _chunk(trial({}), protocol, rows, replicates, s.keep_all)
+        for name, changed in beside.items():  # one after the other: a chunk holds the tables of one conduct
+            out[f"values.{name}"] = estimate(rows, Analysed(trial(changed).tables, protocol)).T
+        return out
 
     # chunks are keyed by layout too: another chunk size or thread count must not read them
     store = ChunkStore(target / "chunks", f"{run_id}:{chunk}")
@@ -224,11 +227,19 @@ def predict(
     gathered = _gather(parts)
     order = np.argsort(gathered["replicate"], kind="stable")
     values = gathered["values"][order].T
-    labels = [] if len(d) > 1 else ["point_parameters"]
+    said = [] if len(d) > 1 else ["point_parameters"]
     same_size = all(a.n == planned.arms[k].n for k, a in protocol.arms.items())
     if not same_size:
-        labels = [*labels, "other_size"]
-    estimates = summarise(rows, values, published, n_draws=len(used), labels=labels, scored=same_size)
+        said.append("other_size")
+    effects = {k.removeprefix("effects."): v[order] for k, v in gathered.items() if k.startswith("effects.")}
+    drawn = hypotheses.varies(effects)
+    untried = labels.untried(protocol)
+    estimates = summarise(
+        rows, values, published, n_draws=len(used), trial_effects=bool(drawn), scored=same_size,
+        labels=[[*said, *labels.labels_of(row, list(untried))] for row in rows],
+    )  # fmt: skip
+    counterfactual.set_beside(estimates, rows, values, {k: gathered[f"values.{k}"][order].T for k in beside}, protocol)
+    hypotheses.tell_apart(estimates, rows, values, effects, protocol)
     tables = _tables(parts, rows, values)
     run: dict[str, Any] = {
         "id": run_id,
@@ -241,15 +252,19 @@ def predict(
         "patients_per_arm": {k: a.n for k, a in protocol.arms.items()},
         "draws": len(used),
         "draws_label": d.label,
-        "interval": "sampling" if len(used) == 1 else "sampling+parameters",
+        "interval": interval_of(len(used), bool(drawn)),
+        "trial_effects": list(drawn),
+        "design": counterfactual.design_of(protocol),
         "distinct_recruits": min(len(r) for r in recruits.values()),
         "screened": sum(r.funnel[0][1] for r in recruits.values()),
-        "recruit_warning": _warning(
+        "recruit_warning": labels.few_recruits(
             min(len(r) for r in recruits.values()), 10 * sum(a.n for a in protocol.arms.values())
         ),
         "failed_patients": int(gathered["failed"].sum()),
         "events_overflowed": int(gathered["overflow"].sum()),
-        "labels": [*labels, *_cautions(protocol, published)],
+        "labels": [*said, *([labels.NO_HUMAN_DATA] if untried else []), *labels.cautions(protocol, published)],
+        "without_human_data": untried,
+        "hypotheses": hypotheses.weights(protocol),
         "provenance": {
             "model": kernel.identity,
             "protocol": content_hash(protocol.identity())[:16],
@@ -260,11 +275,10 @@ def predict(
     }
     clock("summarise")
     run["seconds"] = clock.seconds
-    page = page_data(
-        run, protocol, published, estimates, {k: v[order] for k, v in gathered.items() if "|" in k}, recruits[0].funnel
-    )
+    seen = {k: v[order] for k, v in gathered.items() if "|" in k}
+    page = page_data(run, protocol, published, estimates, seen, recruits[0].funnel)
     prediction = Prediction(run, estimates, page, tables)
-    _write(target, prediction)
+    write_run(target, run, estimates, page["baseline"], tables)
     return dataclasses.replace(prediction, run=run | {"folder": str(target)})
 
 
@@ -292,17 +306,17 @@ def _plan(replicates: int, draws: int, chunk: int) -> list[tuple[int, list[int]]
     return out
 
 
-def _chunk(
-    tables: dict[str, Table], failed: int, overflow: int, protocol: Protocol, rows: list[Row],
-    replicates: list[int], keep_all: bool,
-) -> Arrays:  # fmt: skip
+def _chunk(trial: Trial, protocol: Protocol, rows: list[Row], replicates: list[int], keep_all: bool) -> Arrays:
+    tables = trial.tables
     analysed = Analysed(tables, protocol)
     out: Arrays = {
         "replicate": np.array(replicates),
         "values": estimate(rows, analysed).T,
-        "failed": np.array([failed]),
-        "overflow": np.array([overflow]),
+        "failed": np.array([trial.failed]),
+        "overflow": np.array([trial.overflow]),
+        **{f"effects.{k}": np.asarray(v) for k, v in getattr(trial, "effects", {}).items()},
         **curves(analysed, protocol),
+        **tally(analysed, protocol),
     }
     for name in TABLES:
         keep = np.ones(len(tables[name]["replicate"]), bool) if keep_all else tables[name]["replicate"] == 0
@@ -312,12 +326,13 @@ def _chunk(
 
 
 def _gather(parts: list[Arrays]) -> Arrays:
-    """One array over all replicates for each name; a term that a chunk never saw counts as 0 there."""
+    """One array over all replicates for each name; a term that a chunk never saw counts as 0 there, and has no day."""
     names = dict.fromkeys(k for p in parts for k in p if not k.startswith("table."))
     out: Arrays = {}
     for k in names:
         shape = next(p[k].shape[1:] for p in parts if k in p)
-        out[k] = np.concatenate([p.get(k, np.zeros((len(p["replicate"]), *shape))) for p in parts])
+        missing = np.nan if k.startswith(f"{DAY}|") else 0.0
+        out[k] = np.concatenate([p.get(k, np.full((len(p["replicate"]), *shape), missing)) for p in parts])
     return out
 
 
@@ -338,84 +353,10 @@ def _tables(parts: list[Arrays], rows: list[Row], values: NDArray[np.float64]) -
     return out
 
 
-def _cautions(protocol: Protocol, published: Study | None) -> list[str]:
-    """What must be known before a prediction is read as blind."""
-    if published is None:
-        return []
-    out = []
-    if published.role == "fit":
-        never = ", ".join(a if isinstance(a, str) else " against ".join(a) for a in published.never_tune_to)
-        spared = f"; never tuned to: {never}" if never else ""
-        out.append(f"{published.id} has the role fit, so that constants may have been tuned to it{spared}")
-    kin = [s.id for s in studies().values() if s.cohort and s.cohort == published.cohort and s.role == "fit"]
-    if kin := [k for k in kin if k != published.id]:
-        out.append(f"patients are shared with {', '.join(kin)}, which constants may have been tuned to")
-    told = [
-        k for k, v in protocol.sources.items() if published.id in v and k.split(".")[0] in ("rules", "analysis_set")
-    ]
-    if told:
-        out.append(f"taken from the record of the same trial, results of its conduct: {', '.join(told)}")
-    return out
-
-
-def _warning(distinct: int, wanted: int) -> str | None:
-    if distinct >= wanted:
-        return None
-    return (
-        f"only {distinct} distinct virtual people were eligible, fewer than the {wanted} that let drawing with "
-        "replacement go unnoticed; intervals are somewhat too narrow"
-    )
-
-
-def _refuse_other_run(folder: Path, run_id: str) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file; name a folder for the run")
-    marker = folder / "run.json"
-    if marker.exists():
-        try:
-            other = json.loads(marker.read_text()).get("id")
-        except (ValueError, OSError):
-            other = None
-        if other != run_id:
-            raise InputError(f"{folder} holds another run; name another folder, or remove it")
-    elif folder.exists() and any(p.name not in UNFINISHED and not p.name.startswith(".") for p in folder.iterdir()):
-        raise InputError(f"{folder} is not empty and holds no run; name another folder")
-    _refuse_unwritable(folder)
-
-
-def _refuse_unwritable(folder: Path) -> None:
-    """Try the folder, or the closest one above it that exists, before recruiting, which takes long."""
-    place = folder.absolute()
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    if not place.is_dir():
-        raise InputError(f"{folder} cannot be made, because {place} is a file; name another folder for the run")
-    try:
-        os.rmdir(tempfile.mkdtemp(prefix=".tmp-", dir=place))
-    except OSError as e:
-        raise InputError(f"{folder} cannot be written ({e.strerror}); name another folder for the run") from None
-
-
-def _write(folder: Path, p: Prediction) -> None:
-    (folder / "tables").mkdir(parents=True, exist_ok=True)
-    with duckdb.connect(config={"threads": 1}) as con:
-        for name, table in p.tables.items():
-            frame = to_frame(table)  # noqa: F841  read by name in the query
-            tmp, path = folder / f".tmp-{name}.parquet", folder / "tables" / f"{name}.parquet"
-            quoted = str(tmp).replace("'", "''")
-            try:
-                con.execute(f"copy (select * from frame) to '{quoted}' (format parquet, compression zstd)")
-                tmp.replace(path)
-            except duckdb.IOException as e:
-                raise OSError(f"{path} cannot be written: {e}") from None
-            finally:
-                tmp.unlink(missing_ok=True)
-    write_atomic(folder / "baseline.json", json.dumps(p.page["baseline"], indent=1, allow_nan=False).encode())
-    write_atomic(folder / "estimates.json", json.dumps(p.estimates, indent=1, allow_nan=False).encode())
-    created = datetime.datetime.now(datetime.UTC).date().isoformat()
-    write_atomic(folder / "run.json", json.dumps(p.run | {"created": created}, indent=1, allow_nan=False).encode())
-
-
 def as_json(p: Prediction) -> Mapping[str, Any]:
-    """What ``--json`` prints: the run, its estimates, and Table 1, which is context and not scored."""
-    return {"run": p.run, "estimates": p.estimates, "baseline": p.page["baseline"]}
+    """What ``--json`` prints: the run and its estimates; Table 1, harm, claims and other publications as context."""
+    return {
+        "run": p.run,
+        "estimates": p.estimates,
+        **{k: p.page[k] for k in ("baseline", "adverse_events", "claims", "beside")},
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -78,9 +79,15 @@ def z_of(outcome: Outcome | None, row: Row, x: Floats) -> float | None:
     return float((value - seen.mean()) / seen.std(ddof=1))
 
 
+def interval_of(n_draws: int, trial_effects: bool) -> str:
+    """What an interval holds: sampling; effects of the trial, where they are drawn; parameters, where they are."""
+    return "sampling" + "+trial_effects" * trial_effects + "+parameters" * (n_draws > 1)
+
+
 def summarise(
-    rows: list[Row], values: Floats, study: Study | None, *, n_draws: int, labels: list[str], scored: bool = True
-) -> list[dict[str, Any]]:
+    rows: list[Row], values: Floats, study: Study | None, *, n_draws: int, labels: Sequence[Sequence[str]] = (),
+    trial_effects: bool = False, scored: bool = True,
+) -> list[dict[str, Any]]:  # fmt: skip
     """Return the rows of ``estimates.json``, one an estimate.
 
     Parameters
@@ -93,14 +100,16 @@ def summarise(
         The study that the protocol reproduces.
     n_draws : int
         Draws of the parameters over which the replicates went.
-    labels : list of str
-        Warnings that every row carries.
+    labels : sequence of sequences of str
+        Warnings that each row carries; none when left out.
+    trial_effects : bool
+        Whether effects of the trial (a hypothesis, a centre, a rating bias) differ between the replicates.
     scored : bool
         Whether the trial has the published size; of another size no interval is that of the published trial.
     """
     outcomes = {o.outcome_id: o for o in study.outcomes} if study else {}
     out = []
-    for row, x in zip(rows, values, strict=True):
+    for k, (row, x) in enumerate(zip(rows, values, strict=True)):
         outcome = outcomes.get(row.outcome_id or "")
         low90, low50, median, high50, high90 = quantiles(x, [0.05, 0.25, 0.5, 0.75, 0.95])
         out.append(
@@ -116,12 +125,12 @@ def summarise(
                 "median": number(median),
                 "pi50": [number(low50), number(high50)],
                 "pi90": [number(low90), number(high90)],
-                "interval": "sampling" if n_draws == 1 else "sampling+parameters",
+                "interval": interval_of(n_draws, trial_effects),
                 "n_replicates": len(x),
                 "n_draws": n_draws,
                 "n_not_estimable": int(at_limit(row, x).sum()),
                 "mcse": number(mcse_of_median(x)),
-                "labels": labels,
+                "labels": list(labels[k]) if labels else [],
                 "published": published_of(outcome) if outcome else None,
                 "agrees": agreement(outcome, low90, high90) if scored else None,
                 "z": z_of(outcome, row, x) if scored else None,
