@@ -22,9 +22,8 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from stemtrial.cohort.eligibility import Eligibility, parse_rule
 from stemtrial.endpoint import definitions
-from stemtrial.errors import InputError, did_you_mean
+from stemtrial.errors import did_you_mean
 from stemtrial.therapy.info import catalogue
 from stemtrial.trial.source import Loc
 
@@ -131,44 +130,6 @@ class Part(BaseModel):
         copy = self.model_copy(update=values)
         copy.model_fields_set.intersection_update(given)
         return copy
-
-
-class Population(Part):
-    """Who is recruited.
-
-    Parameters
-    ----------
-    course : {"rrms", "cis", "spms", "ppms", "paediatric"}
-        Course of MS at entry; ``cis`` is a first attack, ``paediatric`` relapsing MS before adulthood.
-    care_before_entry : {"none", "platform_drugs"}
-        Treatment policy before the trial: none, or a first-line drug once relapses are reported.
-    eligibility : tuple of str
-        Rules of :mod:`stemtrial.cohort.eligibility`, all to be met.
-    era : float, optional
-        Activity of the disease in patients recruited in that period, 0.1 to 5 and 1 for about 2007
-        (``docs/design/ms_model.md``, section 6.2); by year of entry when left out.
-    """
-
-    course: Literal["rrms", "cis", "spms", "ppms", "paediatric"]
-    care_before_entry: Literal["none", "platform_drugs"]
-    eligibility: tuple[str, ...]
-    era: Annotated[float, Strict(), Field(ge=0.1, le=5)] | None = None
-
-    @property
-    def criteria(self) -> Eligibility:
-        """The parsed rules."""
-        return Eligibility(self.eligibility)
-
-    @model_validator(mode="after")
-    def _somebody_is_eligible(self) -> Population:
-        rules = [parse_rule(f"course == {self.course}")]
-        for i, text in enumerate(self.eligibility):
-            try:
-                rules.append(parse_rule(text))
-                Eligibility(rules)
-            except InputError as e:
-                fail(("eligibility", i), str(e))
-        return self
 
 
 class Accrual(Part):

@@ -17,6 +17,7 @@ from pydantic import Field, Strict, ValidationError, model_validator
 
 from stemtrial.endpoint import definitions, find
 from stemtrial.errors import InputError, did_you_mean
+from stemtrial.evidence import claims, study
 from stemtrial.observe import instruments
 from stemtrial.therapy.info import catalogue
 from stemtrial.trial.parts import (
@@ -30,13 +31,13 @@ from stemtrial.trial.parts import (
     Endpoints,
     EndpointUse,
     Part,
-    Population,
     ProtocolName,
     Randomisation,
     Text,
     Visits,
     fail,
 )
+from stemtrial.trial.population import Population
 from stemtrial.trial.regimen import Arm, Treatment
 from stemtrial.trial.rules import RuleEntry, WhenRule
 from stemtrial.trial.source import Loc, Positions, load_yaml
@@ -55,8 +56,11 @@ class Protocol(Part):
         Which model.
     population, accrual, blinding, arms, visits, rules, endpoints
         See the classes.
+    design : {"randomised", "single_arm", "observational"}
+        Left out: ``randomised`` with a randomisation, ``single_arm`` with one arm. ``observational`` must be said: arms
+        are filled by their ``n`` as people enter, and may have populations of their own.
     randomisation : Randomisation, optional
-        Needed with more than one arm.
+        Needed with more than one arm, unless the design is observational.
     control : str
         The arm that contrasts compare with; the last one when left out.
     analysis_set : dict of str to int
@@ -65,13 +69,18 @@ class Protocol(Part):
     ascertainment : str, optional
         How readily relapses without a lesion are reported: ``blind``, ``open``, ``progressive``, ``paediatric`` or
         ``open_label_transplant``. Left out: ``progressive`` for progressive courses, ``paediatric`` for children,
-        ``open_label_transplant`` where patients know that some are transplanted, else ``blind``.
+        ``open_label_transplant`` where patients know that some are transplanted, else ``blind``; with several courses
+        it stays out, and holds for each patient by the own course (:meth:`ascertained`).
     relapse_treatment : {"methylprednisolone", "none"}
         What every reported relapse is treated with.
     instruments : tuple of str
         What is measured beside the EDSS, the scan and what the endpoints need.
     reproduces : str, optional
         Id of the published study.
+    claims : tuple of str
+        Ids of claims (``stemtrial list claims``) that the protocol tells as they are told, without effect.
+    beside : tuple of str
+        Ids of the studies that show what was really published, without effect.
     sources : dict of str to str
         Path of a value (``accrual.start``; it covers what lies below) to a citation, or to ``assumed`` and why.
     notes : tuple of str
@@ -87,6 +96,7 @@ class Protocol(Part):
     arms: Annotated[Mapping[ArmName, Arm], Field(min_length=1)]
     visits: Visits
     endpoints: Endpoints
+    design: Literal["randomised", "single_arm", "observational"] | None = None
     randomisation: Randomisation | None = None
     control: str = ""
     analysis_set: Mapping[str, Annotated[int, Strict(), Field(ge=1)]] = Field(default_factory=dict)
@@ -95,23 +105,22 @@ class Protocol(Part):
     relapse_treatment: Literal["methylprednisolone", "none"] = "methylprednisolone"
     instruments: tuple[str, ...] = ()
     reproduces: Text | None = None
+    claims: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
     sources: Mapping[str, Text] = Field(default_factory=dict)
     notes: tuple[Text, ...] = ()
 
     @model_validator(mode="after")
     def _fill_defaults(self) -> Protocol:
         sizes = {name: arm.n for name, arm in self.arms.items()}
-        by_course = {"spms": "progressive", "ppms": "progressive", "paediatric": "paediatric"}
-        transplant = any(
-            isinstance(e, Treatment) and catalogue()[e.therapy].family == "ahsct"
-            for arm in self.arms.values()
-            for e in arm.regimen
-        )
-        told = "open_label_transplant" if self.blinding.patient == "open" and transplant else "blind"
+        courses = {c for arm in self.arms.values() for c in _courses(self, arm)}
+        told = {self.ascertained(c) for c in courses}
+        default = "randomised" if self.randomisation is not None else "single_arm" if len(self.arms) == 1 else None
         return self.filled(
             control=self.control or list(self.arms)[-1],
             analysis_set=sizes | dict(self.analysis_set),
-            ascertainment=self.ascertainment or by_course.get(self.population.course, told),
+            design=self.design or default,
+            ascertainment=told.pop() if len(told) == 1 else None,
         )
 
     @model_validator(mode="after")
@@ -119,6 +128,21 @@ class Protocol(Part):
         for loc, message in _disagreements(self):
             fail(loc, message)
         return self
+
+    def ascertained(self, course: str) -> str:
+        """How readily relapses without a lesion are reported by patients of a course."""
+        transplant = any(
+            isinstance(e, Treatment) and catalogue()[e.therapy].family == "ahsct"
+            for arm in self.arms.values()
+            for e in arm.regimen
+        )
+        told = "open_label_transplant" if self.blinding.patient == "open" and transplant else "blind"
+        by_course = {"spms": "progressive", "ppms": "progressive", "paediatric": "paediatric"}
+        return self.ascertainment or by_course.get(course, told)
+
+    def population_of(self, arm: str) -> Population:
+        """Who is in an arm."""
+        return self.population.replaced(self.arms[arm].population)
 
     @property
     def follow_up_days(self) -> int:
@@ -153,8 +177,8 @@ class Protocol(Part):
         Returns
         -------
         dict
-            Without title, sources and notes; defaults filled in, so that leaving one out or writing it down is the
-            same. Mappings whose order matters to a draw (arms, choices) are lists of pairs.
+            Without title, claims, studies beside, sources and notes; defaults filled in, so that leaving one out or
+            writing it down is the same. Mappings whose order matters to a draw (arms, choices) are lists of pairs.
         """
         data = self.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
         for arm in data["arms"].values():
@@ -165,7 +189,52 @@ class Protocol(Part):
         return data
 
 
-_WITHOUT_EFFECT: Any = {"title": True, "sources": True, "notes": True, "visits": {"weeks", "mri_weeks"}}
+_WITHOUT_EFFECT: Any = {
+    **dict.fromkeys(("title", "claims", "beside", "sources", "notes"), True),
+    "visits": {"weeks", "mri_weeks"},
+}
+
+
+def _courses(p: Protocol, arm: Arm) -> tuple[str, ...]:
+    course = p.population.course if arm.population is None else arm.population.course or p.population.course
+    return (course,) if isinstance(course, str) else tuple(course)
+
+
+def _design(p: Protocol) -> Iterator[tuple[Loc, str]]:
+    """Yield what does not fit the design."""
+    if p.design == "observational":
+        if p.randomisation is not None:
+            yield ("randomisation",), "means nothing with design: observational, where nobody is randomised; remove it"
+        for name, arm in p.arms.items():
+            try:
+                p.population.replaced(arm.population)
+            except ValidationError as e:
+                for detail in e.errors(include_url=False):
+                    yield ("arms", name, "population", *_loc(detail)), _sentence(detail)
+        return
+    if p.design == "single_arm" and len(p.arms) > 1:
+        yield ("design",), f"single_arm has one arm, the protocol {len(p.arms)}; use randomised or observational"
+    elif p.design == "single_arm" and p.randomisation is not None:
+        yield ("randomisation",), "means nothing with design: single_arm; remove it"
+    elif p.design != "single_arm" and p.randomisation is None:
+        what = "is missing; several arms need a ratio and block_sizes, or design: observational"
+        yield ("randomisation",), what if len(p.arms) > 1 else "is missing; design: randomised needs it"
+    for name, arm in p.arms.items():
+        if arm.population is not None:
+            what = "is for arms of design: observational; randomised arms come from one population, so remove it"
+            yield ("arms", name, "population"), what
+
+
+def _evidence(p: Protocol) -> Iterator[tuple[Loc, str]]:
+    """Yield claims and studies that the evidence does not hold."""
+    for i, name in enumerate(p.claims):
+        if name not in claims():
+            yield ("claims", i), f"claim '{name}' is not known{did_you_mean(name, claims())}"
+    for i, name in enumerate(p.beside):
+        try:
+            study(name)
+        except InputError as e:
+            yield ("beside", i), str(e)
 
 
 def _disagreements(p: Protocol) -> Iterator[tuple[Loc, str]]:
@@ -174,8 +243,7 @@ def _disagreements(p: Protocol) -> Iterator[tuple[Loc, str]]:
     def unknown_arm(name: str) -> str:
         return f"arm '{name}' does not exist{did_you_mean(name, p.arms)}"
 
-    if p.randomisation is None and len(p.arms) > 1:
-        yield ("randomisation",), "is missing; several arms need a ratio and block_sizes"
+    yield from _design(p)
     if p.randomisation is not None:
         for name in p.randomisation.ratio:
             if name not in p.arms:
@@ -194,9 +262,11 @@ def _disagreements(p: Protocol) -> Iterator[tuple[Loc, str]]:
     last = p.visits.months[-1]
     for name, arm in p.arms.items():
         for i, entry in enumerate(arm.regimen):
-            if entry.day > p.follow_up_days:
+            begins = entry.begins if isinstance(entry, Treatment) else entry.day
+            if begins > p.follow_up_days:
+                made = f" and {begins - entry.day} days of making it" if begins > entry.day else ""
                 loc = ("arms", name, "regimen", i, "day")
-                yield loc, f"day {entry.day} is after the last visit, day {p.follow_up_days}; start earlier"
+                yield loc, f"day {entry.day}{made} is after the last visit, day {p.follow_up_days}; start earlier"
     for i, rule in enumerate(p.rules):
         if rule.from_month >= last > 0:
             yield ("rules", i, "from_month"), f"{rule.from_month:g} is not before the last visit, {last:g}; use less"
@@ -213,6 +283,7 @@ def _disagreements(p: Protocol) -> Iterator[tuple[Loc, str]]:
     for i, name in enumerate(p.instruments):
         if name not in instruments():
             yield ("instruments", i), f"instrument '{name}' is not known{did_you_mean(name, instruments())}"
+    yield from _evidence(p)
     paths = list(_paths(p.model_dump(exclude={"title", "sources", "notes"})))
     for path in p.sources:
         if path not in paths:
@@ -302,10 +373,14 @@ def load_protocol(path_or_name: str | os.PathLike[str], endpoint_ids: Collection
 def _first(error: ValidationError, positions: Positions) -> InputError:
     found = []
     for detail in error.errors(include_url=False):
-        loc = tuple(part for part in detail["loc"] if not str(part).startswith("<") and part != "[key]")
+        loc = _loc(detail)
         found.append((positions.at(loc), loc, _sentence(detail)))
     _, loc, message = min(found, key=lambda item: item[0])
     return positions.error(loc, message)
+
+
+def _loc(detail: Any) -> Loc:
+    return tuple(part for part in detail["loc"] if not str(part).startswith("<") and part != "[key]")
 
 
 _KINDS = {

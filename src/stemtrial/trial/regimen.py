@@ -18,8 +18,14 @@ from pydantic import (
 )
 
 from stemtrial.errors import InputError, did_you_mean
+from stemtrial.therapy.family import Family, FieldError
 from stemtrial.therapy.info import RegimenField, catalogue, therapy_info
+from stemtrial.therapy.prescribe import FAMILIES, family_of, modelled
 from stemtrial.trial.parts import Integer, Part, Positive, check_event, check_therapy, fail
+from stemtrial.trial.population import ArmPopulation
+
+DOSES = ("dose_1e6_per_kg", "dose_1e6")
+"""Fields of which 0 says that no cells are given."""
 
 
 class Treatment(Part):
@@ -47,6 +53,27 @@ class Treatment(Part):
         """The fields of the therapy beside ``day``; an optional field that was left out is absent."""
         return dict(self.model_extra or {})
 
+    @property
+    def family(self) -> Family | None:
+        """The family that models the therapy; None if none does yet."""
+        return FAMILIES[family_of(self.therapy)] if self.therapy in modelled() else None
+
+    @property
+    def wait(self) -> int:
+        """Days from ``day`` until it can be given."""
+        wait = None if self.family is None else self.family.wait
+        return 0 if wait is None else wait(self.therapy, {"day": self.day, **self.settings})
+
+    @property
+    def begins(self) -> int:
+        """Day on which it is given: ``day``, and the wait for what is made to order."""
+        return self.day + self.wait
+
+    @property
+    def sham(self) -> bool:
+        """Whether it is the procedure alone: a dose of 0."""
+        return any(value == 0 for key, value in self.settings.items() if key in DOSES)
+
     @model_validator(mode="before")
     @classmethod
     def _as_the_catalogue_says(cls, data: Any) -> Any:
@@ -73,6 +100,7 @@ class Treatment(Part):
                 fail((key,), f"is missing from '{name}'; add one of {', '.join(field.choices) or field.unit}")
         if filled.get("stop_day", math.inf) <= filled["day"]:
             fail(("stop_day",), f"{filled['stop_day']} is not after day {filled['day']}; stop later or start earlier")
+        _check_of_its_family(name, filled)
         return filled
 
     @classmethod
@@ -133,13 +161,26 @@ class Arm(Part):
     Parameters
     ----------
     n : int
-        Patients randomised to it.
+        Patients randomised to it, or in it where nobody is randomised.
     regimen : tuple of Treatment or Choice
         What they get; empty for no treatment.
+    population : ArmPopulation, optional
+        In an observational study: what sets its patients apart from the protocol's population.
     """
 
     n: Annotated[int, Strict(), Field(ge=1, le=1_000_000)]
     regimen: tuple[RegimenEntry, ...]
+    population: ArmPopulation | None = None
+
+
+def _check_of_its_family(name: str, filled: Mapping[str, Any]) -> None:
+    """Fail at the field of a product that cannot be."""
+    check = FAMILIES[family_of(name)].check if name in modelled() else None
+    if check is not None:
+        try:
+            check(name, {k: v for k, v in filled.items() if k != "therapy"})
+        except FieldError as e:
+            fail((e.field,), str(e))
 
 
 def _unknown_field(key: str, therapy: str, fields: Mapping[str, RegimenField]) -> str:

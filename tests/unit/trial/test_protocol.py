@@ -79,6 +79,7 @@ def test_values_and_defaults(load):
         "cells_1e6_per_kg": 5.0,
         "mobilisation": "cyclophosphamide-gcsf",
         "cd34_selected": "no",
+        "centre_transplants": 30.0,
     }
     drug = p.arms["drug"].regimen[0]
     assert isinstance(drug, Choice)
@@ -135,6 +136,60 @@ def test_how_readily_relapses_are_reported_follows_the_course_and_the_blinding(l
     assert load(SMALL.replace("disease: ms", "disease: ms\nascertainment: open")).ascertainment == "open"
     without = SMALL.replace("therapy: ahsct, conditioning: beam-atg", "therapy: natalizumab")
     assert load(without).ascertainment == "blind"
+
+
+OBSERVED = SMALL.replace("randomisation: {ratio: {graft: 1, drug: 2}, block_sizes: [3, 6]}", "design: observational")
+
+
+def again(p: Protocol) -> Protocol:
+    return Protocol.model_validate(json.loads(p.model_dump_json()), context={"endpoint_ids": IDS})
+
+
+def test_the_design_is_said_where_it_cannot_be_told(load):
+    assert load(SMALL).design == "randomised"
+    assert load(OBSERVED).design == "observational"
+    assert again(load(OBSERVED)) == load(OBSERVED)
+    for written in ("rebuild", "mist"):
+        assert load_protocol(written).design == "randomised"
+
+
+def test_arms_of_an_observational_study_have_populations_of_their_own(load):
+    own = "n: 10, population: {course: {spms: 0.4, rrms: 0.6}, resemble: {edss: {mean: 5}}},"
+    p = load(OBSERVED.replace("n: 10,", own))
+    graft, drug = p.population_of("graft"), p.population_of("drug")
+    assert drug == p.population
+    assert graft.shares == {"rrms": 0.6, "spms": 0.4}
+    assert graft.eligibility == drug.eligibility
+    assert graft.resemble["edss"].mean == 5.0
+    assert p.ascertainment is None, "it depends on the course"
+    assert (p.ascertained("rrms"), p.ascertained("spms")) == ("open_label_transplant", "progressive")
+    assert again(p) == p
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        ("{eligibility: [edss > 5, edss < 4]}", r"arms\.graft\.population\.eligibility\.1: eligibility lets nobody in"),
+        ("{course: {rrms: 0.4, spms: 0.5}}", r"arms\.graft\.population\.course: the shares of the courses sum to 0\.9"),
+        ("{eligiblity: [edss > 5]}", r"arms\.graft\.population\.eligiblity: unknown key; did you mean 'eligibility'\?"),
+    ],
+)
+def test_a_mistake_in_the_population_of_an_arm_is_told_there(load, own, message):
+    with pytest.raises(InputError, match=r"t\.yaml:9:\d+: " + message):
+        load(OBSERVED.replace("n: 10,", f"n: 10, population: {own},"))
+
+
+def test_shares_of_courses_may_miss_one_by_a_rounding_and_their_order_has_no_effect(load):
+    mixed = load(SMALL.replace("course: rrms", "course: {spms: 0.5200005, rrms: 0.48}"))
+    assert list(mixed.population.shares) == ["rrms", "spms"]
+    with pytest.raises(InputError, match=r"sum to 1\.00001, not 1"):
+        load(SMALL.replace("course: rrms", "course: {spms: 0.52001, rrms: 0.48}"))
+
+
+def test_what_is_told_beside_a_protocol_has_no_effect(load):
+    told = load(SMALL + "claims: [c001]\nbeside: [burt2019_mist]\n")
+    assert (told.claims, told.beside) == (("c001",), ("burt2019_mist",))
+    assert told.identity() == load(SMALL).identity()
 
 
 def test_rules_hold_for_an_arm_for_several_or_for_all(load):
