@@ -11,6 +11,7 @@ from stemtrial.kernel import Kernel, Model, build
 from stemtrial.kernel.run import Backend
 from stemtrial.therapy.info import TherapyInfo, catalogue
 from stemtrial.therapy.prescribe import FAMILIES, Order, family_of, modelled, prescribe, stopping, stops
+from stemtrial.therapy.product import human_data
 
 
 @cache
@@ -53,6 +54,6 @@ def compose_ms(
 
 
 __all__ = [
-    "FAMILIES", "Order", "TherapyInfo", "catalogue", "compose_ms", "family_of", "modelled", "prescribe", "stopping",
-    "stops",
+    "FAMILIES", "Order", "TherapyInfo", "catalogue", "compose_ms", "family_of", "human_data", "modelled", "prescribe",
+    "stopping", "stops",
 ]  # fmt: skip

@@ -20,7 +20,13 @@ Value = Annotated[int, Strict()] | Annotated[float, Strict()] | Annotated[str, S
 LAST_DAY = 40_000
 
 
-class RegimenField(BaseModel):
+class Record(BaseModel):
+    """Data from a file: nothing unknown in it, nothing changes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RegimenField(Record):
     """One field of a regimen entry.
 
     Parameters
@@ -44,8 +50,6 @@ class RegimenField(BaseModel):
     source : str
         Study id, DOI or ``assumed``.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["number", "integer", "day", "choice"]
     meaning: str
@@ -87,7 +91,7 @@ class RegimenField(BaseModel):
         return value if whole else float(value)
 
 
-class TherapyInfo(BaseModel):
+class TherapyInfo(Record):
     """One therapy as a protocol sees it.
 
     Parameters
@@ -109,8 +113,6 @@ class TherapyInfo(BaseModel):
         The fields of a regimen entry beside ``therapy``: always ``day``; ``stop_day`` unless given once; ``dose_ratio``
         for a drug whose effect stands for a reference dose.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     label: str
