@@ -60,11 +60,22 @@ class Failure:
         Named stream of the uniform number that decides; it fails if that number is below the probability.
     harm : Harm
         What is recorded, on the day on which the therapy's entry is due.
+    times : callable, optional
+        ``(therapy, settings)`` -> factor on that probability, where it depends on what is ordered; 0 where nothing can
+        fail. :func:`stemtrial.therapy.prescribe.failure_of` asks it.
+    factor : float
+        What it said.
     """
 
     probability: str
     stream: str
     harm: Harm
+    times: Callable[[str, Settings], float] | None = None
+    factor: float = 1.0
+
+    def chance(self, parameters: Numbers) -> float:
+        """Probability that it cannot be given, under one draw."""
+        return min(1.0, parameters[self.probability] * self.factor)
 
 
 class FieldError(InputError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.parameters import registry
@@ -102,9 +103,21 @@ def stops(name: str) -> tuple[str, ...]:
     return stopping((family_of(name),))
 
 
-def failure_of(name: str) -> Failure | None:
-    """Who cannot be given a therapy though it is ordered (too few cells harvested), or None."""
-    return _family(name).failure
+def failure_of(name: str, settings: Settings | None = None) -> Failure | None:
+    """Who cannot be given a therapy though it is ordered (too few cells harvested, no lot released), or None.
+
+    Parameters
+    ----------
+    name : str
+        A therapy of :func:`modelled`.
+    settings : mapping, optional
+        Fields of the regimen entry; without them, None where the failure depends on what is ordered.
+    """
+    failure = _family(name).failure
+    if failure is None or failure.times is None:
+        return failure
+    factor = 0.0 if settings is None else failure.times(name, settings)
+    return replace(failure, factor=factor) if factor > 0 else None
 
 
 def kernel_harms() -> Mapping[str, tuple[Harm, str]]:

@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.parameters import registry
-from stemtrial.therapy.family import FieldError, Given, Harm, HarmEvents, Numbers, Settings
+from stemtrial.therapy.family import Failure, FieldError, Given, Harm, HarmEvents, Numbers, Settings
 from stemtrial.therapy.info import Record, therapy_info
 from stemtrial.therapy.routes import after_dose, routes_of
 
@@ -259,6 +259,17 @@ def harvest_harms(seed: int, given: Given, parameters: Numbers) -> list[HarmEven
     return [after_dose(seed, given, "harvest_pain", given.start - ahead, p, 0.0, HARVEST)]
 
 
+def failure_times(therapy: str, settings: Settings) -> float:
+    """Probability that what is ordered is not released, before the factor ``cells.failure``; 0 if it lies ready."""
+    if settings.get("made", "to_order") == "before_entry":
+        return 0.0
+    return failure_probability(product(therapy, settings["product"]))
+
+
+FAILURE = Failure("cells.failure", "cells.release", Harm("product failed release", 1, False), failure_times)
+"""A lot made to order that is not released: the patient goes on as before."""
+
+
 def human_data(therapy: str, settings: Settings) -> tuple[str, ...]:
     """Studies with human results of that product by that route in MS.
 
@@ -368,7 +379,7 @@ def _check_time(made: Product, settings: Settings) -> None:
 
 
 __all__ = [
-    "Criterion", "Fact", "Product", "Step", "check", "course_days", "expected_yield", "failure_probability",
-    "harvest_harms", "hla_mismatches", "human_data", "manufacturing_days", "number", "preparation", "product",
-    "products", "shortest_days", "total_1e6", "viable_dose", "wait",
+    "FAILURE", "Criterion", "Fact", "Product", "Step", "check", "course_days", "expected_yield", "failure_probability",
+    "failure_times", "harvest_harms", "hla_mismatches", "human_data", "manufacturing_days", "number", "preparation",
+    "product", "products", "shortest_days", "total_1e6", "viable_dose", "wait",
 ]  # fmt: skip
