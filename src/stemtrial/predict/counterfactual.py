@@ -92,8 +92,9 @@ def conducts(protocol: Protocol) -> dict[str, dict[str, float]]:
         return {}
     gone = effects_of(given)
     out = {NO_EFFECT: gone}
-    if protocol.blinding.rater == "open":
-        out[UNBIASED] = gone | {name: 0.0 for name in registry() if name.startswith(BIAS)}
+    bias = {name: 0.0 for name, p in registry().items() if name.startswith(BIAS) and p.value != 0}
+    if protocol.blinding.rater == "open" and bias:
+        out[UNBIASED] = gone | bias
     return out
 
 

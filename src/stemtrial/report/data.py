@@ -36,7 +36,10 @@ class PublishedPoint(Published, total=False):
 class Run(TypedDict, total=False):
     """Identity and size of the run. ``created`` is an ISO date; ``seconds`` holds wall time by stage.
 
-    ``interval`` says what the intervals hold; ``reproduces`` is a study id, ``doi`` bare (``10.1001/...``).
+    ``interval`` says what the intervals hold: ``sampling``, with ``+trial_effects`` where ``trial_effects`` (the names
+    of what is drawn once a trial) differ between replicates, with ``+parameters`` over several draws of them.
+    ``without_human_data`` names, by arm, what nobody has been given yet; ``reproduces`` is a study id, ``doi`` bare
+    (``10.1001/...``).
     ``screened`` and ``distinct_recruits`` count virtual people; ``recruit_warning`` is a sentence or None.
     """
 
@@ -51,7 +54,11 @@ class Run(TypedDict, total=False):
     draws: int
     draws_label: str
     patients_per_arm: dict[str, int]
-    interval: Literal["sampling", "sampling+parameters"]
+    interval: str
+    trial_effects: list[str]
+    design: Literal["randomised", "single_arm", "observational"]
+    without_human_data: dict[str, list[str]]
+    hypotheses: list[Hypothesis]
     distinct_recruits: int
     screened: int
     recruit_warning: str | None
@@ -62,6 +69,35 @@ class Run(TypedDict, total=False):
     reproduces: str | None
     citation: str | None
     doi: str | None
+
+
+class Hypothesis(TypedDict):
+    """The weight (0 to 1) of the optimistic hypothesis of a family's action, and the source of that parameter."""
+
+    family: str
+    parameter: str
+    weight: float
+    source: str
+    meaning: str
+
+
+class Summary(TypedDict, total=False):
+    """Median and intervals of one estimate over some replicates (``n`` of them)."""
+
+    median: float | None
+    pi50: Interval
+    pi90: Interval
+    n: int
+
+
+class NoEffect(Summary, total=False):
+    """The same trial with no effect at all; ``difference`` is the trial minus it, replicate by replicate.
+
+    ``without_rating_bias`` is its median were raters blind; None where they are.
+    """
+
+    difference: Summary
+    without_rating_bias: float | None
 
 
 class Arm(TypedDict):
@@ -94,6 +130,8 @@ class Estimate(TypedDict, total=False):
     labels: list[str]
     published: Published | None
     agrees: bool | None
+    no_effect: NoEffect | None
+    hypotheses: dict[Literal["optimistic", "sceptical"], Summary] | None
 
 
 class NotPredicted(TypedDict):
@@ -177,7 +215,11 @@ class Curves(TypedDict, total=False):
 
 
 class AdverseEvent(TypedDict, total=False):
-    """Patients of an arm with an adverse event, in percent (0 to 100), with the 90 % interval over replicates."""
+    """Patients of an arm with an adverse event, in percent (0 to 100), with the 90 % interval over replicates.
+
+    ``grade`` is the highest; ``events`` the mean number in a trial; ``severe_percent`` (grade 3 or more) and
+    ``serious_percent`` means over replicates; ``day`` the median day of a patient's first event.
+    """
 
     term: str
     grade: int | str
@@ -187,6 +229,33 @@ class AdverseEvent(TypedDict, total=False):
     percent_median: float | None
     percent_lo: float | None
     percent_hi: float | None
+    events: float
+    severe_percent: float
+    serious_percent: float
+    day: float | None
+
+
+class Claim(TypedDict):
+    """A sentence of an article, and what the record says of it."""
+
+    claim: str
+    article: str
+    text: str
+    verdict: str
+    what_the_record_says: str
+    quantities: dict[str, Any]
+    sources: list[str]
+
+
+class Beside(TypedDict):
+    """What another study published: shown beside a trial that was told, never scored."""
+
+    study: str
+    citation: str
+    doi: str | None
+    role: str
+    arms: list[dict[str, Any]]
+    outcomes: list[dict[str, Any]]
 
 
 class Disposition(TypedDict, total=False):
@@ -213,6 +282,9 @@ class ReportData(TypedDict, total=False):
     curves: Curves
     adverse_events: list[AdverseEvent]
     disposition: list[Disposition]
+    hypotheses: list[Hypothesis]
+    claims: list[Claim]
+    beside: list[Beside]
     parameters_note: str
     provenance: dict[str, str]
     endpoint_labels: dict[str, str]

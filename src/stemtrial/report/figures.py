@@ -30,7 +30,19 @@ from stemtrial.report.marks import (
     safe,
     time_axis,
 )
-from stemtrial.report.words import Names, Scale, count, finite, number, real, scale_of, shown, span
+from stemtrial.report.words import (
+    NO_HUMAN_DATA,
+    NO_HUMAN_DATA_MARK,
+    Names,
+    Scale,
+    count,
+    finite,
+    number,
+    real,
+    scale_of,
+    shown,
+    span,
+)
 
 
 def axis_of(values: Sequence[float], scale: Scale) -> tuple[dict[str, Any], float, float]:
@@ -112,7 +124,8 @@ def forest(rows: Sequence[Mapping[str, Any]], names: Names | None = None) -> go.
             heading = names.endpoint(row.get("endpoint"))
             layout.label(f"<b>{safe(heading, LABEL_CHARS)}</b>", layout.y + LINE / 2)
             layout.y += LINE
-        layout.label(safe(names.detail(row), LABEL_CHARS - 2), layout.y + LINE / 2, token="muted")
+        untried = f"{NO_HUMAN_DATA_MARK} · " * (NO_HUMAN_DATA in (row.get("labels") or ()))
+        layout.label(safe(untried + names.detail(row), LABEL_CHARS - 2), layout.y + LINE / 2, token="muted")
         layout.label(verdict, layout.y + LINE / 2, right=True, token=tone)
         y = layout.y + LINE + 9
         note = (

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from stemtrial.report import marks, tables
+from stemtrial.report import apart, marks, tables
 from stemtrial.report.colours import PALETTE, dark_pairs
 from stemtrial.report.data import Run, check_report
 from stemtrial.report.sections import FigureView, forest_views, sections_of
@@ -23,6 +23,7 @@ from stemtrial.report.words import (
     doi_url,
     explain_label,
     finite,
+    interval_words,
     names_of,
     number,
     plain,
@@ -30,6 +31,14 @@ from stemtrial.report.words import (
     shown,
     span,
 )
+
+DESIGNS = {
+    "single_arm": "The trial has one arm and no control: what changes in it is not the effect of the therapy. What the "
+    "same trial would have shown with no effect at all stands beside it.",
+    "observational": "Arms were not allocated by chance: what differs between them need not be a therapy's effect. "
+    "What the same arms would have shown with no effect at all stands beside them.",
+}
+"""What a reader must know of a design without randomisation."""
 
 
 def _tally(rows: Sequence[Mapping[str, Any]], names: Names) -> dict[str, Any]:
@@ -98,16 +107,16 @@ def _caveats(result: Mapping[str, Any]) -> list[str]:
     """Return what weakens the run, in sentences."""
     run = result["run"]
     out = []
-    if run.get("interval") == "sampling":
+    held = str(run.get("interval") or "")
+    if held and "parameters" not in held:
         out.append(
-            "The intervals hold sampling variation only: every constant of the model stands at one value. "
-            "What is not known about the constants would make them wider."
+            f"The intervals hold {interval_words(held)}{' only' if '+' not in held else ', not parameters'}: every "
+            "constant of the model stands at one value. What is not known about the constants would make them wider."
         )
-    elif run.get("interval") == "sampling+parameters":
-        out.append(
-            "The intervals hold sampling variation and the uncertainty of the model's parameters, "
-            "not that of its structure."
-        )
+    elif held:
+        out.append(f"The intervals hold {interval_words(held)}, not what is uncertain in the model's structure.")
+    if (run.get("design") or "randomised") != "randomised":
+        out.append(DESIGNS[str(run["design"])])
     if run.get("recruit_warning"):
         out.append(str(run["recruit_warning"]))
     if finite(run.get("failed_patients")):
@@ -154,7 +163,9 @@ def render_report(result: Mapping[str, Any]) -> str:
     names = names_of(result)
     rows = list(result.get("estimates") or ())
     forests = forest_views(rows, names)
-    sections = sections_of(result, names)
+    beside = (apart.told_section(result, names), apart.no_effect_section(result, names))
+    first = [s for s in (*beside, apart.hypotheses_section(result, names)) if s is not None]
+    sections = [*first, *sections_of(result, names)]
     kinds = {str((r.get("published") or {}).get("verification")) for r in rows}
     pictures = forests + [f for s in sections for f in s.figures]
     arms = [
@@ -175,6 +186,11 @@ def render_report(result: Mapping[str, Any]) -> str:
         arms=arms,
         tally=_tally(rows, names),
         first=_first(rows, names),
+        untried=[
+            {"arm": names.arm(a), "what": "; ".join(w)}
+            for a, w in (result["run"].get("without_human_data") or {}).items()
+        ],
+        held=interval_words(result["run"].get("interval")).capitalize() or "–",
         caveats=_caveats(result),
         forests=forests,
         misses=_misses(result, names),

@@ -31,7 +31,11 @@ class FigureView:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page: an introduction, pictures, open tables, or the sentence that says why there are none."""
+    """A part of the page: an introduction, pictures, open tables, or the sentence that says why there are none.
+
+    ``kinds`` are the verifications of its published points; ``key`` names the
+    colours (name, token) of pictures whose lines are not the arms.
+    """
 
     id: str
     title: str
@@ -40,6 +44,7 @@ class Section:
     tables: list[tables.TableView] = field(default_factory=list)
     empty: str = ""
     kinds: set[str] = field(default_factory=set)
+    key: tuple[tuple[str, str], ...] = ()
 
 
 def view_of(
@@ -121,22 +126,17 @@ def _adverse_events(rows: Sequence[Mapping[str, Any]], names: Names) -> Section:
     ident, title = "adverse-events", "Adverse events"
     if not rows:
         return Section(ident, title, empty="This run holds no adverse events.")
+    worst: dict[str, bool] = {}
+    for r in rows:
+        worst[str(r.get("term"))] = worst.get(str(r.get("term")), False) or bool(r.get("serious"))
     flat = [
         {
             "label": str(r.get("term")),
-            "cause": r.get("cause"),
             "arm": r.get("arm"),
             "median": r.get("percent_median"),
             "lo": r.get("percent_lo"),
             "hi": r.get("percent_hi"),
-            "note": " · ".join(
-                p
-                for p in (
-                    f"grade {r['grade']}" if r.get("grade") not in (None, "") else "",
-                    "serious" if r.get("serious") else "",
-                )
-                if p
-            ),
+            "note": "serious" if worst[str(r.get("term"))] else "",
         }
         for r in rows
     ]
@@ -151,9 +151,8 @@ def _adverse_events(rows: Sequence[Mapping[str, Any]], names: Names) -> Section:
         "" if len(order) <= _MOST_EVENTS else f"The {_MOST_EVENTS} most frequent of {len(order)}; the table holds all."
     )
     fig = figures.percent_ranges([f for f in flat if (f["label"], f["note"]) in drawn], names)
-    table = tables.percent_table(
-        flat, names, "Patients with an adverse event: median and 90 % interval of the replicates.", "Event"
-    )
+    place = {label: k for k, (label, _) in enumerate(order)}
+    table = tables.adverse_table(sorted(rows, key=lambda r: place[str(r.get("term"))]), names)
     view = view_of(
         fig,
         "adverse-events-ranges",

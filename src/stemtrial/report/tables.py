@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stemtrial.report.words import (
+    NO_HUMAN_DATA,
+    NO_HUMAN_DATA_MARK,
     Names,
     count,
     ends,
@@ -61,7 +63,8 @@ def verdict(row: Mapping[str, Any]) -> Cell:
     return Cell("not scored", (plain(published.get("verification") or "unverified").lower(),), "muted", 2)
 
 
-def _published(value: Any, ci95: Sequence[Any] | None, published: Mapping[str, Any] | None) -> Cell:
+def published_cell(value: Any, ci95: Sequence[Any] | None, published: Mapping[str, Any] | None) -> Cell:
+    """Return a published value over its interval, how many patients, and how it was checked."""
     if real(value) is None:
         return Cell("–")
     lo, hi = ends(ci95)
@@ -88,12 +91,13 @@ def estimate_table(rows: Sequence[Mapping[str, Any]], names: Names, caption: str
             if p
         )
         ident = str(row.get("outcome_id") or "") if full else ""
+        mark = (NO_HUMAN_DATA_MARK,) if NO_HUMAN_DATA in (row.get("labels") or ()) else ()
         cells = [
-            Cell(names.endpoint(row.get("endpoint")), (where, ident) if ident else (where,)),
+            Cell(names.endpoint(row.get("endpoint")), (where, *([ident] if ident else []), *mark)),
             Cell(span(s["pi90"]), sort=s["pi90"][0]),
             Cell(span(s["pi50"]), sort=s["pi50"][0]),
             Cell(number(s["median"]), sort=s["median"]),
-            _published(s["value"], s["ci95"], row.get("published")),
+            published_cell(s["value"], s["ci95"], row.get("published")),
             verdict(row),
         ]
         if full:
@@ -146,7 +150,7 @@ def _scaled(x: Any, factor: float) -> float | None:
 
 def _point(p: Mapping[str, Any], factor: float) -> Cell:
     lo, hi = ends(p.get("ci95"))
-    return _published(_scaled(p.get("value"), factor), (_scaled(lo, factor), _scaled(hi, factor)), p)
+    return published_cell(_scaled(p.get("value"), factor), (_scaled(lo, factor), _scaled(hi, factor)), p)
 
 
 def at_risk_table(curves: Sequence[Mapping[str, Any]], names: Names) -> TableView | None:
@@ -162,20 +166,53 @@ def at_risk_table(curves: Sequence[Mapping[str, Any]], names: Names) -> TableVie
 
 
 def percent_table(rows: Sequence[Mapping[str, Any]], names: Names, caption: str, first: str) -> TableView:
-    """Return the table of :func:`~stemtrial.report.figures.percent_ranges`, with a column for causes if there are."""
-    cause = any(r.get("cause") for r in rows)
+    """Return the table of :func:`~stemtrial.report.figures.percent_ranges`."""
     out = [
         [
             Cell(str(r.get("label")), (str(r["note"]),) if r.get("note") else ()),
-            *([Cell(plain(r["cause"]) if r.get("cause") else "–")] if cause else []),
             Cell(names.arm(r.get("arm"))),
             Cell(span((r.get("lo"), r.get("hi")))),
             Cell(number(r.get("median"))),
         ]
         for r in rows
     ]
-    columns = [first, *(["Cause"] if cause else []), "Arm", "90 %, % of patients", "Median"]
-    return TableView(caption, columns, out, {len(columns) - 2, len(columns) - 1})
+    return TableView(caption, [first, "Arm", "90 %, % of patients", "Median"], out, {2, 3})
+
+
+def adverse_table(rows: Sequence[Mapping[str, Any]], names: Names) -> TableView:
+    """Return adverse events, a row a term and arm; arms without an event of the term are left out.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        :class:`~stemtrial.report.data.AdverseEvent`, those of a term together.
+    names : Names
+        Labels of the arms.
+    """
+    out = []
+    for r in rows:
+        if not any(finite(r.get(k)) for k in ("percent_median", "percent_hi", "events")):
+            continue
+        grade = r.get("grade")
+        out.append(
+            [
+                Cell(str(r.get("term")), (f"grade up to {grade}",) if grade not in (None, "", 0) else ()),
+                Cell(names.arm(r.get("arm")), (str(r["cause"]),) if r.get("cause") else ()),
+                Cell(
+                    number(r.get("percent_median")),
+                    (span((r.get("percent_lo"), r.get("percent_hi"))),),
+                    sort=real(r.get("percent_median")),
+                ),
+                *(Cell(number(r.get(k)), sort=real(r.get(k))) for k in ("events", "severe_percent", "serious_percent")),
+                Cell(count(r.get("day")), sort=real(r.get("day"))),
+            ]
+        )
+    caption = (
+        "Adverse events. Patients, %: median over the 90 % interval of the replicates; events a trial, % with grade 3 "
+        "or more and % with a serious event: means; day: median of the first event."
+    )
+    columns = ["Event", "Arm, cause", "Patients, %", "Events", "Grade 3+, %", "Serious, %", "Day"]
+    return TableView(caption, columns, out, {2, 3, 4, 5, 6}, sortable=True)
 
 
 def funnel_table(steps: Sequence[Mapping[str, Any]]) -> TableView:

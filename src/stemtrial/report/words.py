@@ -29,10 +29,15 @@ _SPELLING = {
     **{w.lower(): w for w in ("SDMT", "T25FW", "9HPT", "NfL", "MIST")},
     **{"neda3": "NEDA-3", "neda4": "NEDA-4", "msis29": "MSIS-29", "pct": "(%)", "ml": "(ml)"},
 }
+NO_HUMAN_DATA = "prediction_without_human_data"
+NO_HUMAN_DATA_MARK = "⚠ no human data"
+"""The label of what nobody has been given yet, and how a row shows it."""
+_HELD = {"sampling": "sampling", "trial_effects": "effects of the trial", "parameters": "parameters"}
 _LABELS = {
     "point_parameters": "All parameters at their point values: what is not known about them is not in the intervals.",
     "other_size": "Run at another size than the published trial, so that nothing is scored.",
-    "prediction_without_human_data": "No human data exist here: a prediction from mechanism alone.",
+    NO_HUMAN_DATA: "Prediction without human data: nobody with MS has been given this product by this route with "
+    "results published, so that it rests on mechanism alone.",
 }
 
 
@@ -132,6 +137,12 @@ def statistic(name: Any) -> str:
 def explain_label(label: str) -> str:
     """Return what a label of a run or an estimate means."""
     return label if " " in label else _LABELS.get(label, plain(label))  # a sentence explains itself
+
+
+def interval_words(interval: Any) -> str:
+    """Say what an interval holds: ``'sampling+trial_effects'`` gives ``'sampling and effects of the trial'``."""
+    words = [_HELD[w] for w in str(interval or "").split("+") if w in _HELD]
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 @dataclass(frozen=True)
