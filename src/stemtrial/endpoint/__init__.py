@@ -6,6 +6,7 @@ from stemtrial.endpoint.derive import Counts, Events, Values, derive
 from stemtrial.endpoint.readout import readout
 from stemtrial.endpoint.rules import (
     AdverseEvent,
+    AnyOf,
     ConfirmedChange,
     Death,
     Definition,
@@ -21,6 +22,7 @@ from stemtrial.endpoint.rules import (
 
 __all__ = [
     "AdverseEvent",
+    "AnyOf",
     "ConfirmedChange",
     "Counts",
     "Death",

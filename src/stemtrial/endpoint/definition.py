@@ -13,6 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from stemtrial.endpoint.rules import (
     PYRAMIDAL,
     AdverseEvent,
+    AnyOf,
     ConfirmedChange,
     Death,
     Definition,
@@ -96,6 +97,22 @@ def worsening_of(d: FirstActivity) -> ConfirmedChange | None:
     return found
 
 
+def parts_of(d: AnyOf) -> list[VisitValue]:
+    """Return the measurements that an any-of definition names.
+
+    Raises
+    ------
+    InputError
+        If one of them is no measurement with limits.
+
+    """
+    parts = [find(name) for name in d.of]
+    for part in parts:
+        if not isinstance(part, VisitValue) or part.kind != "status":
+            raise InputError(f"endpoint '{d.id}': '{part.id}' must be a visit_value with at_least or at_most")
+    return [part for part in parts if isinstance(part, VisitValue)]
+
+
 def needs(definition: str | Definition) -> dict[str, set[str]]:
     """Return the tables that an endpoint reads and, of each, the columns that an instrument fills.
 
@@ -141,9 +158,13 @@ def needs(definition: str | Definition) -> dict[str, set[str]]:
         case LesionCount() | LesionFree():
             out["mri"] = {d.column}
         case VisitValue():
-            out[d.table] = {d.column}
-            if d.change != "none" and d.reference_days is None:
-                out["patients"] = {d.column}
+            out[d.table] = {d.column} | ({d.plus} if d.plus else set())
+            if d.change == "slope_change" or (d.change != "none" and d.reference_days is None):
+                out["patients"] = set(out[d.table])
+        case AnyOf():
+            for part in parts_of(d):
+                for table, columns in needs(part).items():
+                    out[table] = out.get(table, set()) | columns
         case AdverseEvent():
             out["adverse_events"] = set()
         case Death() | TreatmentDeath():
@@ -153,4 +174,4 @@ def needs(definition: str | Definition) -> dict[str, set[str]]:
     return out
 
 
-__all__ = ["PYRAMIDAL", "define", "definitions", "find", "needs", "worsening_of"]
+__all__ = ["PYRAMIDAL", "define", "definitions", "find", "needs", "parts_of", "worsening_of"]

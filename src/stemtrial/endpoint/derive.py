@@ -11,11 +11,13 @@ from numpy.typing import ArrayLike
 
 from stemtrial.endpoint import kernels
 from stemtrial.endpoint.change import first_change, months
-from stemtrial.endpoint.definition import find, worsening_of
+from stemtrial.endpoint.definition import find, parts_of, worsening_of
+from stemtrial.endpoint.harm import Harms
 from stemtrial.endpoint.horizon import at_visit, window_of
 from stemtrial.endpoint.ragged import DAYS_PER_YEAR, FOREVER, Bools, Floats, Ints, Rows, Trial, Whole
 from stemtrial.endpoint.rules import (
     AdverseEvent,
+    AnyOf,
     ConfirmedChange,
     Death,
     Definition,
@@ -110,6 +112,8 @@ def derive(
             return Events(*key, *_until(*_first_activity(d, trial), at_years))
         case FirstRelapse():
             first = _first_day(trial.rows("relapses"))
+            if d.deaths:
+                first = np.minimum(first, trial.first_disposition(("died",)))
             return Events(*key, *_until(*_by_day(first, trial.end(d.censor_at)), at_years))
         case Death():
             died = trial.first_disposition(("died",))
@@ -129,7 +133,17 @@ def derive(
             died = trial.first_disposition(("died",), d.reasons)
             return Values(*key, (died <= _capped(trial.end(d.censor_at), at_years)).astype(np.float64))
         case AdverseEvent():
-            return Values(*key, _had_event(d, trial, _capped(trial.end(d.censor_at), at_years)))
+            end = trial.end(d.censor_at)
+            if d.counts == "first":
+                return Events(*key, *_until(*_by_day(*Harms(d, trial, end).first()), at_years))
+            harms = Harms(d, trial, _capped(end, at_years))
+            if d.counts == "events":
+                return Counts(*key, *harms.events())
+            return Values(*key, harms.months() if d.counts == "months" else harms.patients())
+        case AnyOf():
+            parts = np.array([_visit_value(part, trial, at_years) for part in parts_of(d)])
+            shown = np.isfinite(parts).any(0)
+            return Values(*key, np.where(shown, (parts == 1.0).any(0).astype(np.float64), np.nan))
         case _:
             assert_never(d)
 
@@ -161,17 +175,6 @@ def _first_day(rows: Rows, from_day: int = 0) -> Ints:
     first = rows.offsets[1:] - (late[rows.offsets[1:]] - late[rows.offsets[:-1]])
     out[has] = rows.day[first[has]]
     return out
-
-
-def _had_event(d: AdverseEvent, trial: Trial, end: Ints) -> Floats:
-    rows = trial.rows("adverse_events")
-    counts = trial.integers("adverse_events", "grade") >= d.grade_at_least
-    if d.serious:
-        counts &= trial.integers("adverse_events", "serious") > 0
-    if d.terms:
-        counts &= np.isin(trial.column("adverse_events", "term"), d.terms)
-    who = np.repeat(np.arange(trial.n), np.diff(rows.offsets))
-    return np.minimum(np.bincount(who[counts & (rows.day <= end[who])], minlength=trial.n), 1.0)
 
 
 def _first_activity(d: FirstActivity, trial: Trial) -> tuple[Floats, Bools]:
@@ -218,6 +221,9 @@ def _first_activity(d: FirstActivity, trial: Trial) -> tuple[Floats, Bools]:
     if d.relapses:
         day = _first_day(trial.rows("relapses"), d.relapses_from_days)
         first = np.where(day <= last_day, np.minimum(first, day / DAYS_PER_YEAR), first)
+    if d.deaths:
+        died = trial.first_disposition(("died",))
+        first = np.where(died <= end, np.minimum(first, died / DAYS_PER_YEAR), first)
     worsening = worsening_of(d)
     if worsening is not None:
         time, event = first_change(worsening, trial)
@@ -235,22 +241,40 @@ def _visit_value(d: VisitValue, trial: Trial, at_years: float | None) -> Floats:
 
 
 def _measured(d: VisitValue, trial: Trial, at_years: float | None) -> Floats:
-    values, end = trial.floats(d.table, d.column), trial.end(d.censor_at)
+    values, end = _column(d, trial, d.table), trial.end(d.censor_at)
     out, row = at_visit(trial, d.table, values, end, at_years)
     if d.change == "none":
         return out
     if d.reference_days is None:
-        reference = trial.floats("patients", d.column)
+        reference = _column(d, trial, "patients")
     else:
         reference, earlier = at_visit(trial, d.table, values, end, d.reference_days / DAYS_PER_YEAR)
         reference = np.where(earlier <= row, reference, np.nan)
+    if d.reference_at_least is not None:
+        reference = np.where(reference >= d.reference_at_least, reference, np.nan)
     if d.change == "difference":
         return out - reference
+    if d.change == "slope_change":
+        return _slope(trial, d.table, row, earlier, out - reference) - _slope(
+            trial, d.table, earlier, None, reference - _column(d, trial, "patients")
+        )
     if d.change == "chained_percent":
         out, reference = 100.0 + out, 100.0 + reference
     positive = reference > 0  # a share of nothing is not defined
     fraction = np.where(positive, out / np.where(positive, reference, 1.0) - 1.0, np.nan)
     return fraction if d.change == "fraction" else 100.0 * fraction
+
+
+def _column(d: VisitValue, trial: Trial, table: str) -> Floats:
+    values = trial.floats(table, d.column)
+    return values if d.plus is None else values + trial.floats(table, d.plus)
+
+
+def _slope(trial: Trial, table: str, to: Ints, since: Ints | None, change: Floats) -> Floats:
+    """Change a month between the days of two rows (``None``: day 0); NaN where there is no time between them."""
+    day = np.append(trial.rows(table).day, 0)  # row -1, none, has no value anyway
+    days = day[to] - (0 if since is None else day[since])
+    return np.where(days > 0, change / np.where(days > 0, days, 1) * (DAYS_PER_YEAR / 12), np.nan)
 
 
 def _lesion_counts(trial: Trial, column: str) -> Whole:

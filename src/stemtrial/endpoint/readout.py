@@ -22,11 +22,13 @@ _CAUSE = "x_"
 
 
 def measurable(tables: Mapping[str, Table]) -> list[str]:
-    """Return the ids of the time-to-event definitions whose measurements the tables hold."""
+    """Return the ids of the time-to-event definitions whose measurements the tables hold; harms are not compared."""
     return [
         name
         for name, d in definitions().items()
-        if d.kind == "time_to_event" and all(columns <= set(tables.get(t, ())) for t, columns in needs(d).items())
+        if d.kind == "time_to_event"
+        and d.rule != "adverse_event"
+        and all(columns <= set(tables.get(t, ())) for t, columns in needs(d).items())
     ]
 
 

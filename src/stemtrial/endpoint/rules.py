@@ -213,6 +213,8 @@ class FirstActivity(_Common):
         Id of a ``confirmed_change`` definition; its own follow-up rules apply to that component.
     relapses, gd_lesions, new_t2_lesions : bool
         Which other components count.
+    deaths : bool
+        Whether death from any cause counts too, on its day (event-free survival).
     relapses_from_days : int
         Relapses before that day are no activity.
     mri_from_days : int
@@ -235,6 +237,7 @@ class FirstActivity(_Common):
     relapses: bool = True
     gd_lesions: bool = True
     new_t2_lesions: bool = True
+    deaths: bool = False
     relapses_from_days: Annotated[int, Field(ge=0)] = 0
     mri_from_days: Annotated[int, Field(ge=0)] = 0
     new_t2_at_least: Annotated[int, Field(ge=1)] = 1
@@ -245,10 +248,18 @@ class FirstActivity(_Common):
 
 
 class FirstRelapse(_Common):
-    """Time to the first relapse."""
+    """Time to the first relapse.
+
+    Attributes
+    ----------
+    deaths : bool
+        Whether death from any cause is an event too.
+
+    """
 
     kind: ClassVar[Kind] = "time_to_event"
     rule: Literal["first_relapse"] = "first_relapse"
+    deaths: bool = False
 
 
 class RelapseCount(_Common):
@@ -303,11 +314,17 @@ class VisitValue(_Common):
         Where it is measured.
     column : str
         Its column there; a change from baseline also needs the column of the same name in the patients table.
-    change : {'none', 'difference', 'fraction', 'percent', 'chained_percent'}
+    plus : str or None
+        A second column of the same unit that is added to it.
+    change : {'none', 'difference', 'fraction', 'percent', 'chained_percent', 'slope_change'}
         The value itself, value minus reference, value / reference - 1, 100 times that, or, for a value that is itself
-        a percentage change since baseline, 100 ((100 + value) / (100 + reference) - 1).
+        a percentage change since baseline, 100 ((100 + value) / (100 + reference) - 1). ``slope_change``: slope a month
+        from the reference to the value minus slope from baseline (day 0) to the reference, as in a trial that treats
+        after a run-in.
     reference_days : int or None
         The reference is the scheduled visit nearest to that day (a new baseline) instead of baseline.
+    reference_at_least : float or None
+        Who has a lower reference is not assessed.
     at_least, at_most : float or None
         With one of them a status: whether the value or change lies within, ends included.
 
@@ -316,8 +333,10 @@ class VisitValue(_Common):
     rule: Literal["visit_value"] = "visit_value"
     table: Literal["visits", "mri"]
     column: str
-    change: Literal["none", "difference", "fraction", "percent", "chained_percent"] = "none"
+    plus: str | None = None
+    change: Literal["none", "difference", "fraction", "percent", "chained_percent", "slope_change"] = "none"
     reference_days: Annotated[int, Field(gt=0)] | None = None
+    reference_at_least: float | None = None
     at_least: float | None = None
     at_most: float | None = None
 
@@ -325,6 +344,10 @@ class VisitValue(_Common):
     def _consistent(self) -> VisitValue:
         if self.change == "none" and self.reference_days is not None:
             raise ValueError("reference_days needs a change")
+        if self.change == "none" and self.reference_at_least is not None:
+            raise ValueError("reference_at_least needs a change")
+        if self.change == "slope_change" and self.reference_days is None:
+            raise ValueError("slope_change needs reference_days, the day on which the slopes meet")
         if self.change == "chained_percent" and self.reference_days is None:
             raise ValueError("chained_percent needs reference_days; since baseline the value is the change already")
         if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
@@ -354,25 +377,82 @@ class TreatmentDeath(_Common):
     reasons: tuple[str, ...]
 
 
-class AdverseEvent(_Common):
-    """Whether the patient had at least one such adverse event within follow-up.
+class AnyOf(_Common):
+    """Whether at least one of several measurements with limits holds; without any measurement not assessed.
+
+    A measurement that was missed shows nothing: whoever has the others is judged by them.
 
     Attributes
     ----------
-    terms : tuple of str
-        Terms of the adverse_events table that count; all of them if empty.
-    serious : bool
-        Only serious ones.
-    grade_at_least : int
-        Only those of that grade or a higher one.
+    of : tuple of str
+        Ids of ``visit_value`` definitions with limits.
 
     """
 
     kind: ClassVar[Kind] = "status"
+    rule: Literal["any_of"] = "any_of"
+    of: Annotated[tuple[str, ...], Field(min_length=2)]
+
+
+class AdverseEvent(_Common):
+    """Adverse events of some kind within follow-up.
+
+    Attributes
+    ----------
+    counts : {'patients', 'events', 'first', 'months'}
+        Whether a patient had one (a status), how many (a count, and the time in which they were counted), the time to
+        the first, or the months from randomisation to the first of those who had one (a value).
+    terms : tuple of str
+        Terms of the adverse_events table that count; all of them if empty.
+    serious : bool
+        Only serious ones.
+    grade_at_least, grade_at_most : int
+        Only those of these grades, ends included.
+    causes : tuple of str
+        Only those caused by one of these therapies; of any cause if empty.
+    from_days, to_days : int, int or None
+        Only those within these days, ends included. Who left before the first of them is not assessed; time to the
+        first is censored at the last.
+    ended_by, lasting_days : tuple of str, int
+        An event counts once it has lasted that long, on that day, unless an event of these terms came before.
+    women_only : bool
+        Men are not assessed.
+    among : tuple of str
+        Who had no event of these terms within follow-up is not assessed.
+
+    Who is not assessed has NaN as a status, 0 years as a count, and is censored at 0 as a time to the first.
+
+    """
+
     rule: Literal["adverse_event"] = "adverse_event"
+    counts: Literal["patients", "events", "first", "months"] = "patients"
     terms: tuple[str, ...] = ()
     serious: bool = False
     grade_at_least: Annotated[int, Field(ge=1, le=5)] = 1
+    grade_at_most: Annotated[int, Field(ge=1, le=5)] = 5
+    causes: tuple[str, ...] = ()
+    from_days: Annotated[int, Field(ge=0)] = 0
+    to_days: Annotated[int, Field(ge=0)] | None = None
+    ended_by: tuple[str, ...] = ()
+    lasting_days: Annotated[int, Field(ge=0)] = 0
+    women_only: bool = False
+    among: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> AdverseEvent:
+        if self.grade_at_least > self.grade_at_most:
+            raise ValueError(f"grade_at_least {self.grade_at_least} is above grade_at_most {self.grade_at_most}")
+        if self.to_days is not None and self.to_days < self.from_days:
+            raise ValueError(f"to_days {self.to_days} is before from_days {self.from_days}")
+        if bool(self.ended_by) != bool(self.lasting_days):
+            raise ValueError("give ended_by and lasting_days together")
+        return self
+
+    @property
+    def kind(self) -> Kind:
+        """``status``, ``count``, ``time_to_event`` or ``value``, by ``counts``."""
+        kinds: dict[str, Kind] = {"patients": "status", "events": "count", "first": "time_to_event", "months": "value"}
+        return kinds[self.counts]
 
 
 Definition = (
@@ -386,4 +466,5 @@ Definition = (
     | Death
     | TreatmentDeath
     | AdverseEvent
+    | AnyOf
 )

@@ -6,12 +6,26 @@ import pytest
 from stemtrial.endpoint import Counts, Events, Values, changes, definitions, derive, find
 from stemtrial.errors import InputError
 from stemtrial.tables import concat, make
+from stemtrial.therapy import catalogue
 from stemtrial.therapy.harms import HARMS
 
 INSTRUMENTS = {
     "t25fw_s": 6.0, "nine_hole_peg_s": 22.0, "sdmt": 50.0, "vep_p100_ms": 110.0, "mfis": 30.0, "eq5d": 0.7,
     "sf36_pcs": 45.0, "msis29_physical": 30.0, "nfl_pg_ml": 12.0, "gfap_pg_ml": 100.0,
-    "low_contrast_letters": 40.0,
+    "low_contrast_letters": 40.0, "visual_acuity_logmar": 0.1, "neutrophils_1e9_per_l": 4.0, "cd4_naive_per_ul": 400.0,
+    "cd4_memory_per_ul": 400.0, "cd8_per_ul": 500.0, "b_cells_per_ul": 200.0, "nk_per_ul": 200.0,
+    "trec_per_ug_dna": 9e3, "tcr_clones_1e3": 700.0,
+}  # fmt: skip
+
+CELL_TERMS = {
+    "febrile neutropenia", "neutropenia", "thrombocytopenia", "mucositis", "engraftment syndrome", "serum sickness",
+    "fluid overload", "intensive care admission", "serious infection", "infection", "EBV reactivation",
+    "EBV lymphoproliferative disease", "CMV reactivation", "monoclonal gammopathy",
+    "secondary autoimmune thyroid disease", "immune thrombocytopenia", "other secondary autoimmune disease",
+    "treatment-related death", "amenorrhoea", "menses recovered", "ovarian failure", "harvest failed",
+    "product failed release", "headache", "fever", "back or leg pain", "arachnoiditis", "meningeal reaction", "rash",
+    "infusion reaction", "thromboembolism", "procedure complication", "intracranial haemorrhage",
+    "procedure-related infection", "graft tumour", "ectopic tissue", "renal impairment", "tremor",
 }  # fmt: skip
 
 
@@ -255,9 +269,11 @@ def test_adverse_events_count_by_term_grade_and_severity():
 
 
 def test_terms_of_adverse_events_are_those_that_the_model_records():
-    known = {harm.term for harm, _ in HARMS.values()}
+    known = {harm.term for harm, _ in HARMS.values()} | CELL_TERMS
     for d in definitions().values():
-        assert set(getattr(d, "terms", ())) <= known, d.id
+        asked = {term for field in ("terms", "ended_by", "among") for term in getattr(d, field, ())}
+        assert asked <= known, d.id
+        assert set(getattr(d, "causes", ())) <= set(catalogue()), d.id
 
 
 def test_values_come_from_the_visit_nearest_to_the_horizon():

@@ -16,18 +16,23 @@ STEPS = [0.0] + [k / 2 for k in range(2, 21)]
 PLAIN = {
     "edss": 3.0, "t25fw_s": 6.0, "nine_hole_peg_s": 22.0, "sdmt": 50.0, "vep_p100_ms": 110.0, "mfis": 30.0, "eq5d": 0.7,
     "sf36_pcs": 45.0, "msis29_physical": 30.0, "nfl_pg_ml": 12.0, "gfap_pg_ml": 100.0,
-    "low_contrast_letters": 40.0, "t2_volume_ml": 9.0,
+    "low_contrast_letters": 40.0, "visual_acuity_logmar": 0.1, "neutrophils_1e9_per_l": 4.0, "cd4_naive_per_ul": 400.0,
+    "cd4_memory_per_ul": 400.0, "cd8_per_ul": 500.0, "b_cells_per_ul": 200.0, "nk_per_ul": 200.0,
+    "trec_per_ug_dna": 9e3, "tcr_clones_1e3": 700.0, "t2_volume_ml": 9.0,
     "brain_volume_change_pct": -0.2, "gd_lesions": 1, "new_t2_lesions": 1,
 }  # fmt: skip
 OF_TABLE = {
     "patients": tuple(PLAIN),
-    "visits": tuple(PLAIN)[:12],
-    "mri": tuple(PLAIN)[12:],
+    "visits": tuple(PLAIN)[:-4],
+    "mri": tuple(PLAIN)[-4:],
     "relapses": (),
     "disposition": (),
     "adverse_events": (),
 }
 TIMED = [name for name, d in definitions().items() if d.kind == "time_to_event"]
+
+
+TERMS = ["amenorrhoea", "menses recovered", "immune thrombocytopenia", "infection"]
 
 
 @st.composite
@@ -44,8 +49,11 @@ def patients(draw):
         for k, day in enumerate(sorted(draw(st.lists(st.integers(0, 1200), max_size=4))), 1)
     ]
     gone = draw(st.sampled_from([None, (0, "died"), (400, "died"), (400, "dropped_out"), (400, "crossed_over")]))
+    harms = sorted(
+        draw(st.lists(st.tuples(st.integers(0, 1200), st.sampled_from(TERMS), st.integers(1, 5)), max_size=4))
+    )
     return {
-        "base": (near, draw(times), draw(times), draw(st.integers(0, 1200))),
+        "base": (near, draw(times), draw(times), draw(st.integers(0, 1200)), draw(st.integers(0, 1))), "harms": harms,
         "visits": visits, "scans": scans, "relapses": sorted(draw(st.lists(st.integers(0, 1200), max_size=3))),
         "gone": [gone] if gone else [],
     }  # fmt: skip
@@ -56,18 +64,24 @@ def tables(cohort):
         who = [i for i, p in enumerate(cohort) for _ in p[key]]
         flat = [row if isinstance(row, tuple) else (row,) for p in cohort for row in p[key]]
         out = {"replicate": np.zeros(len(who), int), "patient": np.array(who, int)}
-        return out | {c: np.array([r[k] for r in flat], "U24" if c == "event" else float)
+        return out | {c: np.array([r[k] for r in flat], "U40" if c in ("event", "term") else float)
                       for k, c in enumerate(columns)}  # fmt: skip
 
     n = len(cohort)
-    base = np.array([p["base"] for p in cohort], float).reshape(n, 4)
+    base = np.array([p["base"] for p in cohort], float).reshape(n, 5)
     return {
-        "patients": {"replicate": np.zeros(n, int), "patient": np.arange(n), "closure_day": base[:, 3]}
+        "patients": {
+            "replicate": np.zeros(n, int),
+            "patient": np.arange(n),
+            "closure_day": base[:, 3],
+            "female": base[:, 4],
+        }
         | {c: base[:, k] for k, c in enumerate(("edss", "t25fw_s", "nine_hole_peg_s"))},
         "visits": rows("visits", "day", "visit", "edss", "t25fw_s", "nine_hole_peg_s"),
         "mri": rows("scans", "day", "visit", "gd_lesions", "new_t2_lesions", "brain_volume_change_pct"),
         "relapses": rows("relapses", "day"),
         "disposition": rows("gone", "day", "event"),
+        "adverse_events": rows("harms", "day", "term", "grade"),
     }
 
 
@@ -154,14 +168,24 @@ def plain():
     keys = {"replicate": np.zeros(4, int), "patient": who, "day": day}
     measured = {t: {c: np.full(4, float(PLAIN[c])) for c in columns} for t, columns in OF_TABLE.items()}
     return {
-        "patients": {"replicate": np.zeros(2, int), "patient": np.arange(2), "closure_day": np.full(2, 400)}
+        "patients": {
+            "replicate": np.zeros(2, int),
+            "patient": np.arange(2),
+            "closure_day": np.full(2, 400),
+            "female": np.ones(2),
+        }
         | {c: x[:2] for c, x in measured["patients"].items()},
         "visits": keys | {"visit": np.array([1, 2, 1, 2])} | measured["visits"],
         "mri": keys | {"visit": np.array([1, 2, 1, 2])} | measured["mri"],
         "relapses": dict(keys),
         "disposition": keys | {"event": np.array(["crossed_over", "completed"] * 2), "reason": np.full(4, "")},
         "adverse_events": keys
-        | {"term": np.full(4, "serious infection"), "grade": np.full(4, 3), "serious": np.ones(4, int)},
+        | {
+            "term": np.full(4, "serious infection"),
+            "grade": np.full(4, 3),
+            "serious": np.ones(4, int),
+            "cause": np.full(4, "msc"),
+        },
     }
 
 
