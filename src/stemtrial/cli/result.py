@@ -7,9 +7,24 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from stemtrial.cli.beside import show_hypotheses, show_no_effect, show_told
 from stemtrial.cli.text import bullets, heading, note, say, tables, whole
 from stemtrial.predict import Prediction, compare
-from stemtrial.report.words import Names, count, finite, names_of, number, scale_of, shown, span, statistic, years
+from stemtrial.report.words import (
+    NO_HUMAN_DATA,
+    NO_HUMAN_DATA_MARK,
+    Names,
+    count,
+    finite,
+    interval_words,
+    names_of,
+    number,
+    scale_of,
+    shown,
+    span,
+    statistic,
+    years,
+)
 
 Row = Mapping[str, Any]
 
@@ -36,10 +51,17 @@ def show_result(prediction: Prediction, report: Path, *, few: bool) -> None:
     )
     if told.study:
         say(f"beside {page['run'].get('citation') or told.study} ({told.study})")
+    if run["design"] != "randomised":
+        say({"single_arm": "one arm, no control", "observational": "arms not randomised"}[run["design"]])
+    for arm, what in run["without_human_data"].items():
+        say(f"⚠ prediction without human data, {names.arm(arm)}: {'; '.join(what)}", style="bold")
     _group(f"Misses: the published value lies outside the 90 % interval ({len(told.misses)})", told.misses, names)
     _group(f"Agreements: it lies inside ({len(told.agreements)})", told.agreements, names)
     _group(f"Not scored ({len(told.unscored)}){_why_unscored(told.unscored)}", told.unscored, names)
     _group(f"Predictions without a published value ({len(told.unpublished)})", told.unpublished, names)
+    show_no_effect(prediction.estimates, names)
+    show_hypotheses(prediction.estimates, page["hypotheses"], names)
+    show_told(page)
     paragraphs = {m["outcome_id"]: m["why"] for m in page["misses"]}
     if told.misses:
         heading("Why the misses miss")
@@ -84,6 +106,7 @@ def _group(title: str, rows: Sequence[Row], names: Names) -> None:
 def _line(r: Row, names: Names, published: bool) -> list[str]:
     s = shown(r, scale_of(r))
     who = ", ".join(p for p in (names.arm(r["arm"]), years(r["time_years"])) if p)
+    who += f" {NO_HUMAN_DATA_MARK}" * (NO_HUMAN_DATA in r["labels"])
     line = [_number_of(r), who, _predicted(s, r)]
     if published:
         p = r["published"] or {}
@@ -129,8 +152,9 @@ def _warnings(run: Row, estimates: Sequence[Row], few: bool) -> None:
         told.append(f"{count(run['events_overflowed'])} events did not fit into the event log and are missing")
     if few:
         told.append(f"{run['replicates']} replicates are few: the ends of the intervals are rough; use 1000")
-    if run["interval"] == "sampling":
-        told.append("intervals hold sampling only: what is not known about the parameters would make them wider")
+    if "parameters" not in run["interval"]:
+        held = interval_words(run["interval"]) + (" only" if "+" not in run["interval"] else ", not parameters")
+        told.append(f"intervals hold {held}: what is not known about the parameters would make them wider")
     lost = sum(1 for e in estimates if e["n_not_estimable"])
     if lost:
         told.append(

@@ -237,7 +237,10 @@ def published_table(study: Mapping[str, Any]) -> TableView:
                 Cell(str(o.get("label") or o.get("endpoint")), (str(o.get("outcome_id")),)),
                 Cell(who.replace("_", " ")),
                 Cell("–" if at is None else number(at)),
-                Cell(statistic(o.get("statistic")) + (f", {scale.unit}" if scale.unit else "")),
+                Cell(
+                    statistic(o.get("statistic"))
+                    + (f", {scale.unit}" if scale.unit not in ("", "various", "%") else "")
+                ),
                 Cell("sealed", kind="muted")
                 if o.get("verification") == "sealed"
                 else published_cell(s["value"], s["ci95"], o),

@@ -32,7 +32,6 @@ from stemtrial.report.marks import (
 )
 from stemtrial.report.words import (
     NO_HUMAN_DATA,
-    NO_HUMAN_DATA_MARK,
     Names,
     Scale,
     count,
@@ -124,7 +123,7 @@ def forest(rows: Sequence[Mapping[str, Any]], names: Names | None = None) -> go.
             heading = names.endpoint(row.get("endpoint"))
             layout.label(f"<b>{safe(heading, LABEL_CHARS)}</b>", layout.y + LINE / 2)
             layout.y += LINE
-        untried = f"{NO_HUMAN_DATA_MARK} · " * (NO_HUMAN_DATA in (row.get("labels") or ()))
+        untried = "⚠ " * (NO_HUMAN_DATA in (row.get("labels") or ()))
         layout.label(safe(untried + names.detail(row), LABEL_CHARS - 2), layout.y + LINE / 2, token="muted")
         layout.label(verdict, layout.y + LINE / 2, right=True, token=tone)
         y = layout.y + LINE + 9
@@ -198,7 +197,7 @@ def kaplan_meier(curves: Sequence[Mapping[str, Any]], names: Names | None = None
     inner = plot + (ticks if table else 0) + table
     fig = blank(top + inner + (6 if table else ticks), {"l": 52, "r": 14, "t": top, "b": 6 if table else ticks})
     last = curves_of(fig, curves, names, " %", 100.0, "hv")
-    fig.update_xaxes(showline=True, ticks="outside", ticklen=4, anchor="y", **time_axis(last))
+    fig.update_xaxes(showline=True, ticks="outside", ticklen=4, anchor="y", **time_axis(last, names.since))
     fig.update_yaxes(range=[-2, 102], dtick=25, ticksuffix=" %", domain=[1 - plot / inner, 1])
     if table:
         fig.update_layout(
@@ -260,7 +259,7 @@ def time_course(curves: Sequence[Mapping[str, Any]], names: Names | None = None)
     unit = str(curves[0].get("unit") or "") if curves else ""
     fig = blank(340, {"l": 46, "r": 14, "t": 30, "b": 50})
     last = curves_of(fig, curves, names, f" {safe(unit)}" if unit not in {"", "1"} else "", 1.0, "linear")
-    fig.update_xaxes(showline=True, ticks="outside", ticklen=4, **time_axis(last))
+    fig.update_xaxes(showline=True, ticks="outside", ticklen=4, **time_axis(last, names.since))
     numbers = [finite(v) for c in curves for key in ("lo", "hi") for v in c.get(key) or ()]
     numbers += [
         finite(v) for c in curves for p in c.get("published") or () for v in (p.get("value"), *(p.get("ci95") or ()))

@@ -271,13 +271,13 @@ def curves_of(
     return last
 
 
-def time_axis(last: float) -> dict[str, Any]:
+def time_axis(last: float, since: str) -> dict[str, Any]:
     """Return an x axis from 0 to ``last`` years, with whole steps."""
     step = 1.0 if last > 2.5 else 0.5 if last > 1.2 else 0.25
     while last / step > 12:
         step *= 2
     return {
-        "title": {"text": "years since randomisation"},
+        "title": {"text": f"years since {since}"},
         "range": [-0.03 * last, 1.04 * last],
         "dtick": step,
         "tick0": 0,

@@ -253,7 +253,7 @@ def baseline_table(rows: Sequence[Mapping[str, Any]], names: Names) -> TableView
         out.append(line)
     columns = ["At baseline", *(f"{names.arm(a)}, {w}" for a in arms for w in ("predicted", "published"))]
     caption = (
-        "Means (standard deviations of the patients), medians and percentages at randomisation, predicted beside "
+        "Means (standard deviations of the patients), medians and percentages at entry, predicted beside "
         "published. Below a prediction: where 90 % of the replicates lie. Context, not scored."
     )
     return TableView(caption, columns, out, set(range(1, len(columns))))

@@ -231,10 +231,11 @@ def group_by_scale(rows: Iterable[Mapping[str, Any]]) -> list[tuple[Scale, list[
 
 @dataclass(frozen=True)
 class Names:
-    """The names of arms and endpoints of one run."""
+    """The names of arms and endpoints of one run, and the day from which time counts."""
 
     arms: Mapping[str, str] = field(default_factory=dict)
     endpoints: Mapping[str, str] = field(default_factory=dict)
+    since: str = "randomisation"
 
     def arm(self, arm: Any) -> str:
         """Return the label of an arm, or ``'A vs B'`` for a pair."""
@@ -262,7 +263,9 @@ def names_of(result: Mapping[str, Any]) -> Names:
         str(c.get("endpoint")): str(c["label"]) for c in (result.get("curves") or {}).get("km") or () if c.get("label")
     }
     endpoints.update(result.get("endpoint_labels") or {})
-    return Names({str(a["id"]): str(a.get("label") or a["id"]) for a in result.get("arms") or ()}, endpoints)
+    arms = {str(a["id"]): str(a.get("label") or a["id"]) for a in result.get("arms") or ()}
+    randomised = ((result.get("run") or {}).get("design") or "randomised") == "randomised"
+    return Names(arms, endpoints, "randomisation" if randomised else "entry")
 
 
 _DOI = re.compile(r"^10\.\d{4,9}/[-._;()/:A-Za-z0-9<>]+$")
