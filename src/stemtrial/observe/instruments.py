@@ -107,6 +107,19 @@ def _reported(name: str, label: str, span: tuple[float, float, float | None], so
     return _visit(name, label, "points", span, noise, source, (name, "mental_burden", "physical_burden"))
 
 
+def _count(name: str, label: str, unit: str) -> Instrument:
+    """Build a blood count."""
+    v = declared()
+    noise = (
+        f"Log-normal, SD {v[f'blood_sd_log.{name}']:g} of the log a visit; between people of equal cells "
+        f"SD {v[f'blood_person_sd_log.{name}']:g}."
+    )
+    source = "assumed; docs/design/ms_model.md section 7.2"
+    return _visit(
+        name, label, unit, (0.0, _INF, None), noise, source, ("blood_norm", "blood_person_sd_log", "blood_sd_log")
+    )
+
+
 @cache
 def instruments() -> dict[str, Instrument]:
     """Every instrument by name."""
@@ -210,6 +223,14 @@ def instruments() -> dict[str, Instrument]:
             f"Log-normal, SD {v['gfap_sd_log']} of the log; between people by the root of their NfL factor.",
             _SECTION + "; thebault2020_nfl_gfap", ("gfap_sd_log",),
         ),
+        _count("neutrophils_1e9_per_l", "Neutrophils", "1e9/l"),
+        _count("cd4_naive_per_ul", "Naive CD4 T cells", "1/ul"),
+        _count("cd4_memory_per_ul", "Memory CD4 T cells", "1/ul"),
+        _count("cd8_per_ul", "CD8 T cells", "1/ul"),
+        _count("b_cells_per_ul", "B cells", "1/ul"),
+        _count("nk_per_ul", "NK cells", "1/ul"),
+        _count("trec_per_ug_dna", "T-cell receptor excision circles (TREC)", "1/ug DNA"),
+        _count("tcr_clones_1e3", "Distinct T-cell receptor beta clones", "1e3"),
         _scan(
             "gd_lesions", "Gadolinium-enhancing lesions", "1", (0.0, _INF, 1.0),
             "Binomial: each lesion is hidden with the masking probability of the drug.", _SECTION, (),

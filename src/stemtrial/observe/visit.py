@@ -19,6 +19,7 @@ from stemtrial.kernel.random import normals as draw_normals
 from stemtrial.kernel.random import uniforms as draw_uniforms
 from stemtrial.observe import fluid, function, reported, vision
 from stemtrial.observe._checks import column
+from stemtrial.observe.blood import BLOOD, STEADY, blood_count
 from stemtrial.observe.edss import FS_MAX, FS_NAMES, Deficits, PatientWeights, latent
 from stemtrial.observe.instruments import instruments
 from stemtrial.observe.parameters import (
@@ -243,6 +244,13 @@ def _gfap(s: _Sight, name: str) -> Floats:
     return fluid.gfap(*truth, s.noise(name), pick(FluidParameters, s.p))
 
 
+def _blood(s: _Sight, name: str) -> Floats:
+    """A blood count; steady where the kernel holds no therapy that moves those cells."""
+    given = s.view.observed
+    cells = s.seen(BLOOD[name], 0.0) if BLOOD[name] in given else np.full(len(s.view), STEADY.get(name, 1.0))
+    return blood_count(name, cells, s.noise(name), s.p, person=s.person(name))
+
+
 _FORMULAS: dict[str, Callable[[_Sight, str], Floats]] = {
     "edss": _edss,
     "bladder_bowel": _bladder_bowel,
@@ -262,6 +270,7 @@ _FORMULAS: dict[str, Callable[[_Sight, str], Floats]] = {
     "msis29_psychological": _questionnaire,
     "nfl_pg_ml": _nfl,
     "gfap_pg_ml": _gfap,
+    **dict.fromkeys(BLOOD, _blood),
 }
 """Instruments of table ``visits``."""
 
