@@ -13,10 +13,10 @@ from dataclasses import replace
 
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.parameters import registry
-from stemtrial.therapy import ahsct, anti_cd20, depleting, drugs, remyelination, steroids
+from stemtrial.therapy import ahsct, anti_cd20, depleting, drugs, msc, nsc, opc, remyelination, steroids
 from stemtrial.therapy.family import Facts, Failure, Family, Harm, Numbers, Order, Settings
 
-_MODULES = (ahsct, anti_cd20, depleting, drugs, remyelination, steroids)
+_MODULES = (ahsct, anti_cd20, depleting, drugs, msc, nsc, opc, remyelination, steroids)
 FAMILIES: Mapping[str, Family] = {m.FAMILY.name: m.FAMILY for m in _MODULES}
 """Families by name."""
 
@@ -80,12 +80,14 @@ def refuse_together(names: Sequence[str]) -> None:
     Raises
     ------
     InputError
-        If a therapy is named twice, or two of a family that knows only one at a time.
+        If a therapy that is not repeatable is named twice, or two of a family that knows only one at a time.
     """
     for a, b in itertools.combinations(names, 2):
+        family = _family(a)
+        if a == b and family.repeatable:
+            continue
         if a == b:
             raise InputError(f"'{a}' is given twice at the same time; name it once, with `dose_ratio` for more")
-        family = _family(a)
         if family.exclusive and family is _family(b):
             raise InputError(f"'{a}' and '{b}' act alike and have no model together; give one, or one after the other")
 

@@ -103,14 +103,14 @@ def routes_of(therapy: str) -> tuple[str, ...]:
 
 
 # -- harm -----------------------------------------------------------------------------------------------------------
-PROCEDURE_HARMS: Mapping[str, tuple[Harm, float]] = {
-    "headache": (Harm("headache", 2, False), 1.0),
-    "back_or_leg_pain": (Harm("back or leg pain", 2, False), 1.0),
-    "procedure_complication": (Harm("procedure complication", 3, True), 1.0),
-    "procedure_related_infection": (Harm("procedure-related infection", 3, True), 7.0),
-    "intracranial_haemorrhage": (Harm("intracranial haemorrhage", 3, True), 1.0),
+PROCEDURE_HARMS: Mapping[str, Harm] = {
+    "headache": Harm("headache", 2, False),
+    "back_or_leg_pain": Harm("back or leg pain", 2, False),
+    "procedure_complication": Harm("procedure complication", 3, True),
+    "procedure_related_infection": Harm("procedure-related infection", 3, True),
+    "intracranial_haemorrhage": Harm("intracranial haemorrhage", 3, True),
 }
-"""Event of a procedure -> how it is recorded, and its mean delay in days (assumed)."""
+"""Event of a procedure -> its record; probability ``cells.<event>.<route>``, delay ``cells.onset_days.<event>``."""
 
 
 def after_dose(
@@ -167,9 +167,9 @@ def procedure_harms(seed: int, given: Given, parameters: Numbers, days: list[int
     for later in days:
         done = doses_given(given, later)
         for event in way.events:
-            harm, delay = PROCEDURE_HARMS[event]
             p = np.where(done, parameters[f"cells.{event}.{way.name}"], 0.0)
-            out.append(after_dose(seed, given, event, given.start + later, p, delay, harm))
+            onset = parameters[f"cells.onset_days.{event}"]
+            out.append(after_dose(seed, given, event, given.start + later, p, onset, PROCEDURE_HARMS[event]))
     return out
 
 
