@@ -1,7 +1,8 @@
-"""Autologous haematopoietic stem-cell transplantation: mobilise, condition, infuse; what returns, when, at what price.
+"""Autologous haematopoietic stem-cell transplantation: mobilise, condition, infuse; what goes and what returns, when.
 
 Science: docs/design/ms_model.md section 7.2. The immune reset acts on the autoreactive clone pool, effectors, B cells
-and smouldering inflammation; nothing here is written as an outcome.
+and smouldering inflammation; nothing here is written as an outcome. Harm that ends a life is here, all other harm in
+``ahsct_harms``.
 """
 
 from __future__ import annotations
@@ -9,16 +10,12 @@ from __future__ import annotations
 import numpy as np
 
 from stemtrial.kernel import YEAR, Effect, Expr, Model, exp, log, maximum, minimum, power10, sqrt, where
+from stemtrial.therapy.ahsct_harms import adverse_events
+from stemtrial.therapy.ahsct_regimens import ANTIBODY, CONDITIONING, INTENSITIES
 from stemtrial.therapy.family import Facts, Failure, Family, Harm, Numbers, Order, Settings, amounts
 
-INTENSITIES = ("low", "intermediate", "high")
-CONDITIONING = {
-    "cyclophosphamide-atg": "low",
-    "cyclophosphamide-rituximab": "low",
-    "beam-atg": "intermediate",
-    "busulfan-cyclophosphamide-atg": "high",
-}
-AMOUNTS = ("cells_1e6_per_kg", "edss", "year", "cd34_selected")
+AMOUNTS = ("cells_1e6_per_kg", "edss", "year", "cd34_selected", "centre_inexperience", "without_antibody")
+"""What a graft carries; the last two are 0 at an experienced centre and with an antibody against T cells."""
 
 
 def on_ms(m: Model) -> None:
@@ -31,24 +28,35 @@ def on_ms(m: Model) -> None:
     age = m.constant("age0", "y", "age on day 0 of the patient's clock") + m.day / YEAR
     thymus = m.slow(exp(-p("naive_age") * (age - 37.0)))
     rebound_now = m.slow(thy * p("rebound") * exp(-p("rebound_age") * (age - 37.0)))
-
-    # neutrophils grow logistically; deficit = norm/neutrophils - 1 falls exponentially, so the step is exact
-    deficit = m.state("ahsct.neutrophil_deficit", "1", "norm over neutrophils, minus 1")
+    b_to = m.state_node("B_to")
     gone = 1e-30  # far below any meaning; the smallest floating-point numbers would slow every later day
-    m.update(deficit, where(deficit < gone, 0.0, deficit * exp(-p("growth") * m.dt)), "falls as neutrophils grow")
-    neutropenic = where(p("neutrophils") / 0.5 - 1.0 < deficit, 1.0, 0.0)
+
+    def regrows(name: str, meaning: str, growth: str) -> Expr:
+        """Cells that grow logistically: norm/cells - 1, their deficit, falls exponentially, so the step is exact."""
+        deficit = m.state(f"ahsct.{name}_deficit", "1", f"norm over {meaning}, minus 1")
+        m.update(deficit, where(deficit < gone, 0.0, deficit * exp(-p(growth) * m.dt)), "falls as they grow")
+        return deficit
+
+    neutrophils = regrows("neutrophil", "neutrophils", "growth")
+    t_cells = regrows("t_cell", "T cells as far as the periphery alone makes them", "t_growth")
+    thymopoiesis = regrows("thymus", "thymic output", "thymus_growth")
+    naive_b = m.state("ahsct.naive_b_deficit", "1", "norm over naive B cells, minus 1")
+    falling = where(naive_b < gone, 0.0, naive_b * exp(-p("b_growth") * m.dt))
+    m.update(naive_b, where(b_to < 0.5, 99.0, falling), "falls as they grow, unless a drug depletes B cells")
     naive = m.state("ahsct.naive_cd4", "rel to age norm", "naive CD4 T cells", 1.0)
-    memory = m.state("ahsct.memory_cd4", "rel", "memory CD4 T cells", 1.0)
-    cd8 = m.state("ahsct.cd8", "rel", "CD8 T cells", 1.0)
+    gap = m.state("ahsct.memory_gap", "rel", "memory CD4 T cells that expansion does not make up for")
     nk = m.state("ahsct.nk", "rel", "NK cells", 1.0)
     diversity = m.state("ahsct.repertoire", "rel", "T-cell receptor diversity", 1.0)
+    renewed = m.state("ahsct.memory_renewed", "share", "share of the memory CD4 repertoire that is new")
     rebound = m.state("ahsct.rebound", "rel", "regulatory and thymic rebound")
+    output = (1.0 + rebound) / (1.0 + thymopoiesis)
     m.relax(rebound, to=0.0, tau=p("rebound_days"), text="fades")
-    m.relax(naive, to=1.0 + rebound, tau=p("naive_days"), text="return from the thymus")
-    m.relax(memory, to=1.0, tau=p("memory_days"), text="return")
-    m.relax(cd8, to=1.0 + p("cd8_overshoot") * (1.0 - minimum(1.0, memory)), tau=p("cd8_days"), text="expand")
+    m.relax(naive, to=output, tau=p("naive_days"), text="return from the thymus")
+    m.relax(gap, to=0.0, tau=p("memory_days"), text="closes over years")
     m.relax(nk, to=1.0, tau=p("nk_days"), text="return")
-    m.relax(diversity, to=1.0, tau=p("repertoire_days"), text="returns with thymic output")
+    survivors = 1.0 - p("repertoire_kill")  # clones that conditioning or the graft spared stay
+    m.relax(diversity, to=maximum(output, survivors), tau=p("repertoire_days"), text="returns with thymic output")
+    m.relax(renewed, to=where(gone < renewed, 1.0, 0.0), tau=p("renewal_days"), text="goes on once it has begun")
 
     # regulation gains the rebound in absolute terms, whatever the effectors do
     effectors = m.state_node("E")
@@ -58,33 +66,17 @@ def on_ms(m: Model) -> None:
     faster = m.decay(p("tauB")) / m.decay(m.parameter("ms.tauB")) - 1.0
     m.modify("b_return", 1.0 + transplanted * faster)
 
-    # -- harm --------------------------------------------------------------------------------------------------------
+    # -- death -------------------------------------------------------------------------------------------------------
     alive = m.state_node("alive")
     risk = m.state("ahsct.death_risk", "1/d", "hazard of treatment-related death")
     m.relax(risk, to=0.0, tau=p("mortality_days"), text="falls")
-    late_risk = m.state("ahsct.autoimmunity_risk", "1/d", "hazard of secondary autoimmunity")
-    m.relax(late_risk, to=0.0, tau=p("autoimmunity_years") * YEAR, text="falls")
 
     def die(e: Effect) -> None:
         living = e.read(alive)
         e.set(alive, 0.0)
         e.log("treatment_death", 0.0, when=living > 0.5)
 
-    def logs(kind: str) -> object:
-        def effect(e: Effect) -> None:
-            e.log(kind, 0.0, when=e.read(alive) > 0.5)
-
-        return effect
-
-    low_naive = where(naive * thymus < 0.3, 1.0, 0.0) * transplanted
-    m.hazard("ahsct.fever", neutropenic * p("fever_neutropenic"), logs("febrile_neutropenia"))  # type: ignore[arg-type]
-    m.hazard(
-        "ahsct.infection",
-        neutropenic * p("infection_neutropenic") + low_naive * p("infection_late"),
-        logs("serious_infection"),  # type: ignore[arg-type]
-    )
     m.hazard("ahsct.death", risk, die)
-    m.hazard("ahsct.autoimmunity", late_risk, logs("secondary_autoimmunity"))  # type: ignore[arg-type]
 
     # -- what is given -----------------------------------------------------------------------------------------------
     clones, b_cells, regulators = (m.state_node(s) for s in ("C", "B", "R"))
@@ -97,8 +89,13 @@ def on_ms(m: Model) -> None:
     m.on_dose("ahsct.mobilise", mobilise, (), "cyclophosphamide and G-CSF; CD34+ cells are harvested")
 
     def infuse(intensity: str) -> None:
+        def falls(e: Effect, deficit: Expr, logs: Expr) -> None:
+            """Kill cells that regrow logistically."""
+            e.set(deficit, (1.0 + e.read(deficit)) * power10(maximum(0.0, logs)) - 1.0)
+
         def effect(e: Effect) -> None:
             z, y = e.normals()
+            w, v = e.normals()
             kill = maximum(0.0, p(f"kill.{intensity}") - p("mobilisation_kill") + p("kill_sd") * z)
             selected = e.amount("cd34_selected") > 0.5
             given_back = where(selected, p("graft_clones_selected"), p("graft_clones"))
@@ -110,40 +107,56 @@ def on_ms(m: Model) -> None:
             e.scale(smoulder, kept)
             e.scale(meningeal, kept)
             e.add(tissue, p(f"toxicity.{intensity}") * exp(0.5 * y - 0.125))
-            e.scale(naive, power10(-p("naive_kill")))
-            e.scale(memory, power10(-p("memory_kill")))
-            e.scale(cd8, power10(-p("cd8_kill")))
+            t_kill = p("t_kill") + p("t_kill_antibody") * (1.0 - e.amount("without_antibody"))
+            spread = p("lymphoid_sd") * v
+            falls(e, t_cells, t_kill + spread)
+            falls(e, thymopoiesis, p(f"thymus_kill.{intensity}") + spread)
+            falls(e, naive_b, p("kill_b") + spread)
+            e.scale(naive, power10(-t_kill))
+            e.set(gap, maximum(e.read(gap), where(selected, p("memory_gap_selected"), p("memory_gap"))))
             e.scale(nk, power10(-p("nk_kill")))
-            e.scale(diversity, 1.0 - p("repertoire_kill"))
+            e.scale(diversity, survivors)
+            e.set(renewed, 1.0 - (1.0 - e.read(renewed)) * (1.0 - p("memory_renewal")))
             e.set(rebound, rebound_now)
             e.set(transplanted, 1.0)
-            seeds = p("neutrophils_graft") * sqrt(e.amount("cells_1e6_per_kg") / 5.0)
-            left = p("neutrophils") / seeds - 1.0
-            e.set(deficit, left)
             # the day on which neutrophils pass 0.5e9/l follows from their growth
-            e.log("engraftment", log(left / (p("neutrophils") / 0.5 - 1.0)) / p("growth"))
+            reserve = p(f"neutrophils_graft.{intensity}") * exp(p("neutrophils_graft_sd") * w)
+            left = p("neutrophils") / (reserve * sqrt(e.amount("cells_1e6_per_kg") / 5.0)) - 1.0
+            low = p("neutrophils") / 0.5 - 1.0
+            e.set(neutrophils, maximum(left, 0.0))
+            e.log("engraftment", log(maximum(left, low) / low) / p("growth"))
             reference = p(f"mortality.{intensity}")
             years_before = maximum(0.0, 2012.0 - e.amount("year"))
             older = p("mortality_age") * (age - 38.0) + p("mortality_edss") * (e.amount("edss") - 4.0)
+            older = older + p("mortality_centre") * e.amount("centre_inexperience")
             odds = reference / (1.0 - reference) * exp(older + p("mortality_era") * years_before)
             # -log(1 - probability), spent step by step as the risk falls
             e.set(risk, log(1.0 + odds) * m.decay(p("mortality_days")) * (1.0 / m.dt))
-            e.set(late_risk, p("autoimmunity") / YEAR)
-            for hazard in ("fever", "infection", "death", "autoimmunity"):
-                e.arm(f"ahsct.{hazard}")
+            e.arm("ahsct.death")
 
         meaning = f"{intensity}-intensity conditioning and graft, on the day of the graft"
         m.on_dose(f"ahsct.infuse.{intensity}", effect, AMOUNTS, meaning)
 
     for intensity in INTENSITIES:
         infuse(intensity)
-    m.observe("neutrophils_1e9_per_l", p("neutrophils") / (1.0 + deficit), "1e9/l", "neutrophils")
-    m.observe("naive_cd4", naive * thymus, "rel to adult norm", "naive CD4 T cells")
-    m.observe("memory_cd4", memory, "rel", "memory CD4 T cells")
-    m.observe("cd8", cd8, "rel", "CD8 T cells")
+
+    # -- what instruments may read -----------------------------------------------------------------------------------
+    expanded = 1.0 / (1.0 + t_cells)
+    naive_now, memory_now = naive * thymus, (1.0 - gap) * expanded
+    cd8_now = (1.0 + p("cd8_overshoot") * gap) * expanded
+    other = p("t_share.other")  # cells without receptors, in whose DNA the circles are diluted too
+    cells = p("t_share.naive_cd4") * naive_now + p("t_share.memory_cd4") * memory_now + p("t_share.cd8") * cd8_now
+    circles = output * thymus * (1.0 + other) / (cells + other)
+    total_b = b_cells + transplanted * p("b_naive_share") * (1.0 / (1.0 + naive_b) - b_cells)
+    m.observe("neutrophils_1e9_per_l", p("neutrophils") / (1.0 + neutrophils), "1e9/l", "neutrophils")
+    m.observe("naive_cd4", naive_now, "rel to adult norm", "naive CD4 T cells")
+    m.observe("memory_cd4", memory_now, "rel", "memory CD4 T cells")
+    m.observe("cd8", cd8_now, "rel", "CD8 T cells")
     m.observe("nk", nk, "rel", "NK cells")
-    m.observe("b_cells", b_cells, "rel", "memory B cells")
+    m.observe("b_cells", total_b, "rel", "B cells")
+    m.observe("trec", circles, "rel to adult norm", "T-cell receptor excision circles in the DNA of blood cells")
     m.observe("repertoire", diversity, "rel", "T-cell receptor diversity")
+    m.observe("memory_overlap", 1.0 - renewed, "share", "share of the memory CD4 repertoire from before the graft")
 
 
 def prescribe(name: str, settings: Settings, facts: Facts, parameters: Numbers) -> list[Order]:
@@ -153,9 +166,19 @@ def prescribe(name: str, settings: Settings, facts: Facts, parameters: Numbers) 
     if settings["mobilisation"] == "cyclophosphamide-gcsf":
         ahead = min(int(parameters["ahsct.mobilisation_days"]), int(settings.get("day", 0)))
         orders.append(Order(-ahead, "ahsct.mobilise"))
-    selected = np.full(n, float(settings["cd34_selected"] == "yes"))
-    graft = amounts(n, float(settings["cells_1e6_per_kg"]), facts["edss"], facts["year"], selected)
-    return [*orders, Order(0, f"ahsct.infuse.{CONDITIONING[str(settings['conditioning'])]}", graft)]
+    conditioning = str(settings["conditioning"])
+    done = float(settings.get("centre_transplants", 30.0))
+    inexperience = max(0.0, 1.0 - done / parameters["ahsct.experienced_centre"])
+    graft = amounts(
+        n,
+        float(settings["cells_1e6_per_kg"]),
+        facts["edss"],
+        facts["year"],
+        np.full(n, float(settings["cd34_selected"] == "yes")),
+        inexperience,
+        float(ANTIBODY[conditioning] == "none"),
+    )
+    return [*orders, Order(0, f"ahsct.infuse.{CONDITIONING[conditioning]}", graft)]
 
 
 FAMILY = Family(
@@ -164,10 +187,6 @@ FAMILY = Family(
     ("ahsct",),
     prescribe,
     failure=Failure("ahsct.mobilisation_failure", "ahsct.harvest", Harm("harvest failed", 2, False)),
-    harms={
-        "febrile_neutropenia": Harm("febrile neutropenia", 3, True),
-        "serious_infection": Harm("serious infection", 3, True),
-        "secondary_autoimmunity": Harm("secondary autoimmune disease", 2, False),
-        "treatment_death": Harm("treatment-related death", 5, True),
-    },
+    harms={"treatment_death": Harm("treatment-related death", 5, True)},
+    adverse_events=adverse_events,
 )
