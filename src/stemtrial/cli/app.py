@@ -25,7 +25,7 @@ First steps:
   stemtrial check mist
   stemtrial run mist --replicates 100
 """
-LISTS = ("protocols", "therapies", "endpoints", "studies", "claims", "instruments", "parameters")
+LISTS = ("protocols", "therapies", "endpoints", "studies", "claims", "instruments", "parameters", "products", "routes")
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 app = typer.Typer(
@@ -120,7 +120,9 @@ def check(protocol: ProtocolName, json: Json = False) -> None:
 @app.command()
 def scorecard(
     disease: Annotated[str, typer.Option(metavar="ms", help="Disease.")] = "ms",
-    family: Annotated[str | None, typer.Option(metavar="drugs|ahsct", help="Only trials of such therapies.")] = None,
+    family: Annotated[
+        str | None, typer.Option(metavar="drugs|ahsct|msc|nsc|opc", help="Only trials of such therapies.")
+    ] = None,
     replicates: Annotated[int, typer.Option(metavar="R", help="Repetitions of each trial.")] = 100,
     draws: Drawn = 1,
     point: Point = False,

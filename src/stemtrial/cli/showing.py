@@ -111,6 +111,18 @@ def _parameters() -> Rows:
     ]
 
 
+def _products() -> Rows:
+    from stemtrial.report.explain_cells import list_products
+
+    return list_products()
+
+
+def _routes() -> Rows:
+    from stemtrial.report.explain_cells import list_routes
+
+    return list_routes()
+
+
 _LISTS: dict[str, Callable[[], Rows]] = {
     "protocols": _protocols,
     "therapies": _therapies,
@@ -119,6 +131,8 @@ _LISTS: dict[str, Callable[[], Rows]] = {
     "claims": _claims,
     "instruments": _instruments,
     "parameters": _parameters,
+    "products": _products,
+    "routes": _routes,
 }
 _ONLY_IN_JSON = {
     "therapies": ("source",),
@@ -126,6 +140,18 @@ _ONLY_IN_JSON = {
     "parameters": ("source",),
     "studies": ("kind", "outcomes"),
     "instruments": ("step",),
+    "products": (
+        "tissue",
+        "least_days",
+        "viability",
+        "purity",
+        "pluripotent",
+        "lot_cv",
+        "potency",
+        "ethics",
+        "source",
+    ),
+    "routes": ("procedure", "source"),
 }
 """Too much for a line; ``explain`` tells it."""
 _SHORT = {"citation", "text", "what_the_record_says", "error", "source", "meaning", "posology", "title", "label"}
@@ -139,6 +165,14 @@ def show_list(what: str, as_json: bool) -> None:
     else:
         left_out = _ONLY_IN_JSON.get(what, ())
         text.records([{k: v for k, v in r.items() if k not in left_out} for r in rows], fold=sorted(_SHORT))
+
+
+_FOLDED = (
+    "meaning", "source", "how", "next_value", "multiplied_by", "changes", "value", "procedure",
+    "events_of_the_procedure", "potency", "ethics", "shown", "studies",
+)  # fmt: skip
+_TELLING = {"products": ("label", "tissue", "lot_cv", "source"), "manufacture": ("source",), "delivery": ("source",)}
+"""Columns that only the JSON of an explanation holds."""
 
 
 # -- explain ----------------------------------------------------------------------------------------------------------
@@ -162,7 +196,8 @@ def explain_subject(subject: str, as_json: bool) -> None:
         if isinstance(part[0], str):
             text.steps(part)
         else:
-            text.records(part, fold=("meaning", "source", "how", "next_value", "multiplied_by", "changes", "value"))
+            left_out = _TELLING.get(name, ())
+            text.records([{k: v for k, v in r.items() if k not in left_out} for r in part], fold=_FOLDED)
 
 
 # -- evidence ---------------------------------------------------------------------------------------------------------

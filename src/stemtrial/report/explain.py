@@ -16,6 +16,7 @@ from stemtrial.errors import InputError, did_you_mean
 from stemtrial.kernel.effect import Effect, Log, Set, SetAt, hazard_state
 from stemtrial.kernel.model import NEVER, SLOW_DAYS, Model
 from stemtrial.parameters import Parameter, registry
+from stemtrial.report.explain_cells import cell_parts
 from stemtrial.report.formula import formula
 from stemtrial.therapy import FAMILIES, TherapyInfo, catalogue, compose_ms, family_of
 from stemtrial.therapy import modelled as _modelled
@@ -23,6 +24,8 @@ from stemtrial.therapy import modelled as _modelled
 Explained = dict[str, Any]
 _DISEASES = {"ms": "Multiple sclerosis: a patient as equations"}
 _ALL = tuple(sorted(FAMILIES))
+SHARED_BY = {"msc": ("cells",), "nsc": ("cells", "graft"), "opc": ("cells", "graft")}
+"""Owners of numbers that families share: products and procedures; a living graft."""
 
 
 def diseases() -> Mapping[str, str]:
@@ -245,6 +248,7 @@ def _therapy(name: str) -> Explained:
                 for key, f in info.fields.items()
             ],
         }
+        out |= cell_parts(name)
         if not modelled(info):
             has = ", ".join(t.name for t in catalogue().values() if modelled(t))
             out["model"] = (
@@ -281,7 +285,8 @@ def _therapy(name: str) -> Explained:
 
 def _parameters_of(family: str, name: str, others: set[str]) -> list[Parameter]:
     """Numbers of a family without those of its other therapies, and harms that are drawn beside the kernel."""
-    mine = [p for p in registry().values() if p.name.startswith(f"{family}.") and others.isdisjoint(p.name.split("."))]
+    owners = (f"{family}.", *(f"{o}." for o in SHARED_BY.get(family, ())))
+    mine = [p for p in registry().values() if p.name.startswith(owners) and others.isdisjoint(p.name.split("."))]
     given = {name} if name in catalogue() else set(FAMILIES[family].therapies)
     return mine + [p for p in registry().values() if p.name.startswith("harms.") and p.name.split(".")[-1] in given]
 
