@@ -8,7 +8,7 @@ directions only; whatever is predicted rests on two hypotheses, of which one hol
 from __future__ import annotations
 
 from stemtrial.disease.ms import REGIONS
-from stemtrial.kernel import Effect, Expr, Model, exp, log, maximum, where
+from stemtrial.kernel import Effect, Expr, Model, exp, log, maximum, minimum, where
 from stemtrial.therapy import graft
 from stemtrial.therapy.family import Facts, Family, Given, HarmEvents, Numbers, Order, Settings
 from stemtrial.therapy.product import FAILURE, check, wait
@@ -18,6 +18,9 @@ EFFECTS = {
     "smouldering": "smouldering inflammation held down, at most",
     "remyelination": "rise of remyelination where the cells are, at most",
 }
+
+HIGHEST = 9.0
+"""Most by which remyelination rises; only the far end of the spread of centres and patients gets there."""
 
 
 def on_ms(m: Model) -> None:
@@ -55,7 +58,7 @@ def on_ms(m: Model) -> None:
 
         for effect in ("axonal_loss", "smouldering"):  # shares: strength 2 acts as two such grafts after each other
             e.set(most[effect], 1.0 - exp(strength * log(maximum(1e-9, 1.0 - by_hypothesis(effect)))))
-        e.set(most["remyelination"], strength * by_hypothesis("remyelination"))
+        e.set(most["remyelination"], minimum(HIGHEST, strength * by_hypothesis("remyelination")))
 
     def give(e: Effect) -> None:
         graft.place(m, e, "nsc", cells, host.lot)

@@ -12,9 +12,12 @@ from stemtrial.therapy import graft
 from stemtrial.therapy.family import Facts, Family, Given, HarmEvents, Numbers, Order, Settings
 from stemtrial.therapy.product import FAILURE, check, wait
 
-FASTEST = 0.5
-"""Most of a demyelinated volume that a graft may remyelinate in a day, so that none becomes negative."""
+FASTEST = 0.05
+"""Most of a demyelinated volume that a graft remyelinates in a day: none becomes negative, whatever acts beside it."""
 TINY = 1e-9
+"""Volume (ml) and number (1e6 cells) below which a quotient is not taken."""
+SLOWEST = 1e-12
+"""Host remyelination (1/d) below which its quotient is not taken; a host with none at all shows none of the graft's."""
 
 
 def on_ms(m: Model) -> None:
@@ -61,7 +64,7 @@ def on_ms(m: Model) -> None:
         #    therapy acts on rates, and 1 + x/rate adds x times the naked volume to what remyelinates by itself
         lost = bound * (1.0 - host.kept) / maximum(naked[k], TINY)
         gained = minimum(FASTEST, (per_ml - lost) * myelin)
-        m.modify(f"remyelination_{region}", 1.0 + gained / (maximum(remyelination, TINY) * m.dt))
+        m.modify(f"remyelination_{region}", 1.0 + gained / (maximum(remyelination, SLOWEST) * m.dt))
 
     def receive(e: Effect) -> None:
         strength = host.receive(e)
