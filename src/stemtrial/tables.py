@@ -61,6 +61,7 @@ SCHEMAS: dict[str, Schema] = {
         _schema(
             "patients",
             ("replicate", "patient"),
+            optional={"course": Column("U12", "1", "course of MS at entry, where a trial takes several")},
             arm=("U24", "1", "randomised arm"),
             recruit=("i8", "1", "identity of the recruit drawn into this place"),
             entry_day=("i4", "d", "calendar day of randomisation, counted from the start of accrual"),

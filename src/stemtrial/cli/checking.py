@@ -18,6 +18,7 @@ from stemtrial.predict import obstacles
 from stemtrial.predict.estimate import Row, rows_of
 from stemtrial.report.explain import standing
 from stemtrial.report.words import count, number, statistic, years
+from stemtrial.trial.population import Population
 from stemtrial.trial.protocol import Protocol, load_protocol
 from stemtrial.trial.regimen import Arm, Choice
 from stemtrial.trial.rules import HazardRule
@@ -106,7 +107,6 @@ def summary(p: Protocol, reproduced: Study | None, rows: list[Row]) -> dict[str,
     """Return what a trial does, as plain data."""
     tied = {r.outcome_id for r in rows} - {None}
     months = ", ".join(f"{m:g}" for m in p.visits.months)
-    care = {"none": "untreated before", "platform_drugs": "on a platform drug before"}[p.population.care_before_entry]
     r = p.randomisation
     return {
         "protocol": p.protocol,
@@ -114,8 +114,8 @@ def summary(p: Protocol, reproduced: Study | None, rows: list[Row]) -> dict[str,
         "reproduces": p.reproduces,
         "patients": sum(a.n for a in p.arms.values()),
         "population": [
-            f"{'paediatric MS' if p.population.course == 'paediatric' else p.population.course.upper()}, {care}",
-            *p.population.eligibility,
+            *_population(p.population),
+            *(f"arm {k}: {x}" for k, a in p.arms.items() if a.population for x in _population(p.population_of(k))),
             f"recruited {p.accrual.start} to {p.accrual.end}, followed to {p.accrual.closure} at the latest",
         ],
         "arms": [
@@ -123,7 +123,8 @@ def summary(p: Protocol, reproduced: Study | None, rows: list[Row]) -> dict[str,
              "analysed": p.analysis_set.get(k, a.n), "regimen": _regimen(a)}
             for k, a in p.arms.items()
         ],
-        "randomisation": "not randomised" if r is None else (
+        "randomisation": f"not randomised: {str(p.design).replace('_', ' ')}; patient {p.blinding.patient}, "
+        f"rater {p.blinding.rater}" if r is None else (
             f"randomised {':'.join(str(v) for v in r.ratio.values())} in blocks of "
             f"{' and '.join(map(str, r.block_sizes))}; patient {p.blinding.patient}, rater {p.blinding.rater}"
         ),
@@ -147,6 +148,17 @@ def summary(p: Protocol, reproduced: Study | None, rows: list[Row]) -> dict[str,
         "not_predicted": [o.outcome_id for o in reproduced.outcomes if o.outcome_id not in tied] if reproduced else [],
         "numbers": dict(numbers_by_standing(p)),
     }  # fmt: skip
+
+
+def _population(p: Population) -> list[str]:
+    care = {"none": "untreated before", "platform_drugs": "on a platform drug before"}[p.care_before_entry]
+    names = {k: "paediatric MS" if k == "paediatric" else k.upper() for k in p.shares}
+    courses = " and ".join(f"{100 * v:g} % {names[k]}" if v < 1 else names[k] for k, v in p.shares.items())
+    like = [
+        f"weighted to {k} {v.mean:g}" + ("" if v.sd is None else f" (SD {v.sd:g})") + " at screening"
+        for k, v in p.resemble.items()
+    ]
+    return [f"{courses}, {care}", *p.eligibility, *like]
 
 
 def _months(months: tuple[float, ...]) -> str:
@@ -216,11 +228,11 @@ def _leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 def show_cohort(name: str, threads: int, as_json: bool) -> None:
     """Recruit, and print the funnel and Table 1."""
     from stemtrial.cli.running import progress
-    from stemtrial.cohort.recruit import recruit, wanted_recruits
+    from stemtrial.cohort.recruit import wanted_recruits
     from stemtrial.parameters import point_draw
-    from stemtrial.predict import care_of
     from stemtrial.therapy import compose_ms
     from stemtrial.trial.entry import families_of
+    from stemtrial.trial.recruiting import recruit_for
 
     loaded = load(name)
     p = loaded.protocol
@@ -229,11 +241,8 @@ def show_cohort(name: str, threads: int, as_json: bool) -> None:
     kernel = compose_ms(families_of(p))
     with progress(kernel) as told, loaded.located():
         told("recruiting", 0.0)
-        people = recruit(
-            kernel, point_draw(), 0, care_of(p), p.population.criteria, wanted,
-            threads=threads, progress=told,
-        )  # fmt: skip
-    first = people.funnel[0][1]
+        people = recruit_for(p, kernel, point_draw(), threads=threads, progress=told)
+    first = people.screened
     data: dict[str, Any] = {
         "protocol": p.protocol,
         "funnel": [{"step": step, "people": n, "percent": 100.0 * n / first} for step, n in people.funnel],

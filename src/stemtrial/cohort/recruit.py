@@ -18,6 +18,7 @@ from scipy import special
 from stemtrial.cohort.courses import course_of, progressive, walking_lost_a_year
 from stemtrial.cohort.eligibility import Eligibility
 from stemtrial.cohort.population import people_at_onset, season_at
+from stemtrial.cohort.resemble import effective
 from stemtrial.disease.ms import REGIONS
 from stemtrial.errors import InputError
 from stemtrial.kernel import YEAR, Kernel, Schedule, derive_seed, uniforms
@@ -101,7 +102,15 @@ class Recruits:
     rater_h : ndarray, shape (recruits, 8)
         Autocorrelated rating errors at screening.
     funnel : list of (step, people)
-        From the pool down to the recruits.
+        From the pool down to the recruits; of several pools one after the other, each step named after its pool.
+    screened : int
+        People in the pools.
+    pool : ndarray of int64, shape (recruits,), optional
+        Which pool each is from; one pool when left out.
+    weight : ndarray, shape (recruits,), optional
+        Chance of being drawn among those of the pool, in any unit; the same for all when left out.
+    warning : str, optional
+        What is wrong with their number.
     """
 
     index: NDArray[np.int64]
@@ -110,9 +119,40 @@ class Recruits:
     screening: dict[str, Floats]
     rater_h: Floats
     funnel: list[tuple[str, int]]
+    screened: int = 0
+    pool: NDArray[np.int64] | None = None
+    weight: Floats | None = None
+    warning: str | None = None
 
     def __len__(self) -> int:
         return len(self.index)
+
+    @property
+    def effective(self) -> float:
+        """Effective number of distinct people that their weights leave, pools added up."""
+        if self.weight is None:
+            return float(len(self))
+        pool = np.zeros(len(self), np.int64) if self.pool is None else self.pool
+        return sum(effective(self.weight[pool == k]) for k in np.unique(pool))
+
+
+def join(parts: Mapping[str, Recruits]) -> Recruits:
+    """Recruits of several pools, by the name of the pool, as one."""
+    each = list(parts.values())
+
+    def together(field: str) -> dict[str, Floats]:
+        return {k: np.concatenate([getattr(r, field)[k] for r in each]) for k in getattr(each[0], field)}
+
+    weight = [np.ones(len(r)) if r.weight is None else r.weight for r in each]
+    return Recruits(
+        np.concatenate([r.index for r in each]), together("constants"), together("state"), together("screening"),
+        np.concatenate([r.rater_h for r in each]),
+        [(f"{name}: {step}", n) for name, r in parts.items() for step, n in r.funnel],
+        sum(r.screened for r in each),
+        np.repeat(np.arange(len(each)), [len(r) for r in each]),
+        None if all(r.weight is None for r in each) else np.concatenate(weight),
+        next((r.warning for r in each if r.warning), None),
+    )  # fmt: skip
 
 
 def recruit(
@@ -188,7 +228,7 @@ def recruit(
     def group(prefix: str) -> dict[str, Floats]:
         return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
-    return Recruits(arrays["index"], group("c:"), group("s:"), group("x:"), arrays["rater_h"], funnel)
+    return Recruits(arrays["index"], group("c:"), group("s:"), group("x:"), arrays["rater_h"], funnel, funnel[0][1])
 
 
 def _ordered(rules: Eligibility) -> list[Any]:

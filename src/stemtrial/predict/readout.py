@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stemtrial.cohort.recruit import recruit, wanted_recruits
 from stemtrial.endpoint import ConfirmedChange, Definition, Events, FirstActivity, definitions, find, needs, readout
 from stemtrial.endpoint.definition import worsening_of
 from stemtrial.errors import InputError, did_you_mean
@@ -24,7 +23,7 @@ from stemtrial.kernel import Kernel
 from stemtrial.parameters import point_draw
 from stemtrial.predict.estimate import Analysed, Row, estimate
 from stemtrial.predict.obstacles import refuse
-from stemtrial.predict.run import CHUNK, CHUNK_PATIENTS, Settings, care_of, scaled
+from stemtrial.predict.run import CHUNK, CHUNK_PATIENTS, Settings, scaled
 from stemtrial.predict.summary import summarise
 from stemtrial.store import ChunkStore, content_hash, digest_tables, map_chunks, package_hash
 from stemtrial.tables import Table, row_of, take
@@ -34,6 +33,7 @@ from stemtrial.trial.entry import families_of, planned_days
 from stemtrial.trial.examine import CAUSES
 from stemtrial.trial.parts import EndpointUse
 from stemtrial.trial.protocol import Protocol
+from stemtrial.trial.recruiting import recruit_for
 
 ALL = "all"
 """All arms together."""
@@ -101,7 +101,7 @@ def unanswerable(d: Definition, protocol: Protocol) -> str | None:
         return "there is no scan after baseline"
     if isinstance(d, FirstActivity) and needs(d).get("mri") and scans < d.consecutive_scans:
         return f"it asks for {d.consecutive_scans} scans in a row"
-    if d.id == "spms_conversion" and protocol.population.course in ("spms", "ppms"):
+    if d.id == "spms_conversion" and set(protocol.population.shares) <= {"spms", "ppms"}:
         return "everybody is progressive at entry"
     worsening = worsening_of(d) if isinstance(d, FirstActivity) else d
     if isinstance(worsening, ConfirmedChange):
@@ -251,7 +251,7 @@ def read_out(
     told = progress or (lambda stage, fraction: None)
     refuse(protocol)
     compared = reference_of(protocol, reference)
-    asked, protocol = protocol, measuring_all(scaled(protocol, s.patients))
+    protocol = measuring_all(scaled(protocol, s.patients))
     times = [d for d in definitions().values() if d.kind == "time_to_event"]
     why = {d.id: unanswerable(d, protocol) for d in times}
     ids = [name for name, reason in why.items() if reason is None]
@@ -273,10 +273,7 @@ def read_out(
     size = sum(a.n for a in protocol.arms.values())
     told("recruiting", 0.0)
     # the people of `run`: recruited without the truth, so that loss by cause counts from randomisation
-    recruits = recruit(
-        plain, draws, 0, care_of(asked), protocol.population.criteria, wanted_recruits(size),
-        threads=s.threads, progress=told,
-    )  # fmt: skip
+    recruits = recruit_for(protocol, plain, draws, threads=s.threads, progress=told)
     chunk = s.chunk or max(1, min(CHUNK, CHUNK_PATIENTS // size, -(-s.replicates // s.threads)))
     plan = [range(k, min(k + chunk, s.replicates)) for k in range(0, s.replicates, chunk)]
 

@@ -9,7 +9,7 @@ same.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -37,12 +37,15 @@ OBSERVED = ("visits", "relapses", "mri", "adverse_events", "disposition")
 class Trial:
     """What a trial, repeated, left behind: the observed tables by name, and counts of what went wrong.
 
-    With the truth asked for, ``tables`` also holds ``truth_visits``; no observed table ever does.
+    With the truth asked for, ``tables`` also holds ``truth_visits``; no observed table ever does. ``effects`` holds
+    what was drawn for each trial as a whole (:meth:`stemtrial.trial.effects.TrialEffects.drawn`), in the order of the
+    replicates: truth too, which nobody observes.
     """
 
     tables: dict[str, Table]
     failed: int
     overflow: int
+    effects: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 class _Conduct:
@@ -71,7 +74,7 @@ class _Conduct:
         self.book = Book(len(ward) // len(replicates), replicates)
         self.examiner = Examiner(ward, kernel, constants, recruits.rater_h[who.drawn].copy(), self.book, truth)
         self.book.extra["relapses"] = ("severity",)
-        self.dosing = Dosing(ward, kernel, self.book)
+        self.dosing = Dosing(ward, kernel, self.book, constants)
         self.decisions = Decisions(ward, self.dosing, self.book, self._observed)
         self.truth = truth
         self.wait = int(parameters["trial.relapse_visit_days"])
@@ -121,7 +124,8 @@ class _Conduct:
         exposure = self.dosing.exposure(ward.end)
         self.dosing.harms(exposure, ward.end)
         names = [*OBSERVED, *(["truth_visits"] if self.truth else [])]
-        return Trial(self._observed(names) | {"exposure": exposure}, len(self.failed), self.overflow)
+        effects = ward.effects.drawn(self.protocol.blinding.rater == "open")
+        return Trial(self._observed(names) | {"exposure": exposure}, len(self.failed), self.overflow, effects)
 
     def _patients(self, examined: dict[str, NDArray[Any]]) -> Table:
         who = self.ward.who
@@ -135,6 +139,7 @@ class _Conduct:
             closure_day=who.closure,
             female=self.female,
             **self.screening,
+            **({"course": who.course} if len(set(who.course.tolist())) > 1 else {}),
             **examined,
         )
 

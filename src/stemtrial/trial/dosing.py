@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,10 @@ from numpy.typing import NDArray
 
 from stemtrial.kernel import YEAR, Kernel, Schedule
 from stemtrial.tables import Table
-from stemtrial.therapy.family import AMOUNTS
+from stemtrial.therapy.family import AMOUNTS, Facts, Given, Settings
 from stemtrial.therapy.harms import Exposure, adverse_events
 from stemtrial.therapy.info import catalogue
-from stemtrial.therapy.prescribe import FAMILIES, Order, failure_of, prescribe, stopping, stops
+from stemtrial.therapy.prescribe import FAMILIES, Order, failure_of, family_of, prescribe, stopping, stops
 from stemtrial.trial.book import Book
 from stemtrial.trial.entry import NEVER
 from stemtrial.trial.regimen import Choice, Treatment
@@ -24,6 +25,20 @@ STARTED = "randomised"
 """Reason of the first regimen; every other reason replaces what was taken before."""
 ON = -1
 """``stop_day`` of what nobody stopped."""
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One therapy given to some rows: from when, until when (``ON``: open), why, on what facts; numbered as decided."""
+
+    rows: Ints
+    start: Ints
+    end: Ints
+    therapy: str
+    settings: Settings
+    facts: Facts
+    reason: str
+    number: int
 
 
 @functools.cache
@@ -43,15 +58,17 @@ class Dosing:
         Which doses there are.
     book : Book
         Receives failed harvests and their like.
+    constants : mapping of str to ndarray, shape (patients,)
+        Constants of the patients; ``age0`` and ``female`` are facts for prescribers.
     """
 
-    def __init__(self, ward: Ward, kernel: Kernel, book: Book) -> None:
-        self.ward, self.kernel, self.book = ward, kernel, book
+    def __init__(self, ward: Ward, kernel: Kernel, book: Book, constants: Mapping[str, NDArray[np.float64]]) -> None:
+        self.ward, self.kernel, self.book, self.constants = ward, kernel, book, constants
         self._all_stop = tuple(d for d in stopping(FAMILIES) if d in kernel.model.doses)
         self._planned = Schedule.empty()
         self._new: list[Schedule] = []
         self._taken: dict[str, NDArray[np.bool_]] = {}
-        self._given: list[tuple[Ints, Ints, Ints, str, str, int]] = []  # rows, from, until, therapy, reason, number
+        self._given: list[_Entry] = []
         self._stopped: list[tuple[Ints, Ints, Ints, int]] = []  # rows, decided on, from, number
         self._number = 0
 
@@ -90,6 +107,8 @@ class Dosing:
         if len(rows) == 0:
             return
         self._cancel(rows)
+        planned = rows[self.ward.treated_from[rows] > self.ward.now[rows]]
+        self.ward.treated_from[planned] = NEVER
         for dose in self._all_stop:
             self._give(rows, day, dose)
         self._number += 1
@@ -131,11 +150,11 @@ class Dosing:
 
     def _who_can(self, entry: Treatment | Choice, rows: Ints, day: Ints) -> tuple[Ints, Ints]:
         """Leave out those to whom it cannot be given; they stay on what they take, with a record."""
-        failure = None if isinstance(entry, Choice) else failure_of(entry.therapy)
-        if failure is None:
+        failure = None if isinstance(entry, Choice) else failure_of(entry.therapy, entry.settings)
+        if failure is None or isinstance(entry, Choice):
             return rows, day
-        can = self.ward.uniform(failure.stream, rows) >= self.ward.parameters[failure.probability]
-        self.book.harm(failure.harm, _name(entry), rows[~can], day[~can] + entry.day)
+        can = self.ward.uniform(failure.stream, rows) >= failure.chance(self.ward.parameters)
+        self.book.harm(failure.harm, entry.therapy, rows[~can], day[~can] + entry.begins)
         return rows[can], day[can]
 
     def _start(
@@ -155,17 +174,27 @@ class Dosing:
                 mine, drawn = chosen == k, by_name(names[k]).model_copy(update={"day": entry.day})
                 self._start(drawn, rows[mine], day[mine], reason, stream, until)
             return
-        ward, due, settings = self.ward, day + entry.day, {"day": entry.day, **entry.settings}
-        facts = {"edss": ward.last_edss[rows], "year": ward.who.year[rows] + due / YEAR, "day": due}
+        ward, due = self.ward, day + entry.begins
+        settings = {**entry.settings, "day": entry.begins}  # the fields count from the day on which it is given
+        facts = {
+            "edss": ward.last_edss[rows],
+            "year": ward.who.year[rows] + due / YEAR,
+            "day": due,
+            "age_years": self.constants["age0"][rows] + due / YEAR,
+            "female": self.constants["female"][rows],
+            **ward.effects.of(family_of(entry.therapy), ward.trial[rows]),
+        }
         orders: Sequence[Order] = prescribe(entry.therapy, settings, facts, parameters=ward.parameters)
         for order in orders:
             self._give(rows, due + order.day, order.dose, order.amounts)
         self._taken.setdefault(entry.therapy, np.zeros(len(ward), bool))[rows] = True
-        planned = [int(settings["stop_day"])] if "stop_day" in settings else []
+        if not entry.sham:
+            ward.treated_from[rows] = np.minimum(ward.treated_from[rows], due)
+        planned = [int(entry.settings["stop_day"])] if "stop_day" in entry.settings else []
         last = min([*planned, *([] if until is None or not stops(entry.therapy) else [until])], default=None)
         end = np.full(len(rows), ON) if last is None else day + last
         self._number += 1
-        self._given.append((rows, due, end, entry.therapy, reason, self._number))
+        self._given.append(_Entry(rows, due, end, entry.therapy, settings, facts, reason, self._number))
 
     def _open(self, entry: Choice, rows: Ints, everything: bool = False) -> NDArray[np.bool_]:
         """Which therapies of a choice are left to each row, shape (rows, therapies)."""
@@ -177,25 +206,37 @@ class Dosing:
     def exposure(self, last: Ints) -> Table:
         """Table of what was started up to the ``last`` day of each row, and when it was stopped."""
         fresh = Book(self.book.patients, self.book.replicates)
+        for entry, keep, end in self._kept(self._given, last):
+            fresh.write(
+                "exposure", entry.rows[keep], day=entry.start[keep], stop_day=end[keep], therapy=entry.therapy,
+                reason=entry.reason,
+            )  # fmt: skip
+        return fresh.table("exposure")
+
+    def _kept(self, given: Iterable[_Entry], last: Ints) -> Iterator[tuple[_Entry, NDArray[np.bool_], Ints]]:
+        """Of each entry the rows to which it was given in the end, and for all of its rows when it was stopped."""
         key, decided, begins = self._stops()
-        for rows, start, end, therapy, reason, number in self._given:
+        for entry in given:
+            rows, start = entry.rows, entry.start
             here = rows * (self._number + 2)
-            at = np.searchsorted(key, here + number)
+            at = np.searchsorted(key, here + entry.number)
             follows = at < np.searchsorted(key, here + self._number + 1)
             at = np.minimum(at, max(len(key) - 1, 0))
-            end = end.copy()
+            end = entry.end.copy()
             keep = start <= last[rows]
             if follows.any():
                 keep &= ~(follows & (start >= decided[at]))
-                if stops(therapy):
+                if stops(entry.therapy):
                     sooner = follows & ((end == ON) | (begins[at] < end))
                     end[sooner] = begins[at][sooner]
             end[end > last[rows]] = ON
-            fresh.write("exposure", rows[keep], day=start[keep], stop_day=end[keep], therapy=therapy, reason=reason)
-        return fresh.table("exposure")
+            yield entry, keep, end
 
     def harms(self, t: Table, last: Ints) -> None:
-        """Write the adverse events, up to the ``last`` day of each row, of what a table of exposure says was given."""
+        """Write the adverse events, up to the ``last`` day of each row, of what a table of exposure says was given.
+
+        Families that draw their own harm get what was given with its settings and facts.
+        """
         row = self.book.row_of(t)
         stop = np.where(t["stop_day"] == ON, last[row], t["stop_day"])
         given = Exposure(self.ward.identity[row], t["therapy"], t["day"].astype(np.int64), stop.astype(np.int64))
@@ -203,6 +244,21 @@ class Dosing:
         who = row[events.pop("row")]
         seen = events["day"] <= last[who]
         self.book.write("adverse_events", who[seen], **{k: v[seen] for k, v in events.items()})
+        own = [e for e in self._given if FAMILIES[family_of(e.therapy)].adverse_events is not None]
+        for entry, keep, end in self._kept(own, last):
+            self._harms_of_its_family(entry, keep, end, last)
+
+    def _harms_of_its_family(self, entry: _Entry, keep: NDArray[np.bool_], end: Ints, last: Ints) -> None:
+        drawer, rows = FAMILIES[family_of(entry.therapy)].adverse_events, entry.rows[keep]
+        if drawer is None or len(rows) == 0:
+            return
+        stop = np.where(end[keep] == ON, last[rows], end[keep])
+        facts = {k: v[keep] for k, v in entry.facts.items()}
+        identity, start = self.ward.identity[rows], entry.start[keep]
+        given = Given(identity, entry.therapy, entry.settings, start, stop, facts)
+        for found in drawer(self.ward.seed, given, self.ward.parameters):
+            seen = found.day <= last[rows[found.row]]
+            self.book.harm(found.harm, entry.therapy, rows[found.row[seen]], found.day[seen])
 
     def _stops(self) -> tuple[Ints, Ints, Ints]:
         """Every stop in the order of row and number: sort key, day of the decision, day from which it holds."""

@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemtrial.cohort.recruit import Recruits
+from stemtrial.errors import InputError
 from stemtrial.kernel import uniforms
 from stemtrial.therapy.prescribe import family_of
 from stemtrial.trial.parts import MONTH_DAYS
+from stemtrial.trial.places import Places, places_of
 from stemtrial.trial.protocol import Protocol
 from stemtrial.trial.regimen import Choice
 from stemtrial.trial.rules import HazardRule, WhenRule
@@ -86,6 +88,8 @@ class Entrants:
         Position of the randomised arm in the protocol.
     drawn : ndarray of int64
         Which recruit.
+    course : ndarray of str
+        Course of MS.
     entry_day : ndarray of int64
         Days from the start of accrual.
     year : ndarray of float
@@ -100,6 +104,7 @@ class Entrants:
     place: NDArray[np.uint64]
     arm: Ints
     drawn: Ints
+    course: NDArray[np.str_]
     entry_day: Ints
     year: NDArray[np.float64]
     visit_day: Ints
@@ -120,13 +125,14 @@ def enter(protocol: Protocol, recruits: Recruits, seed: int, replicates: Ints) -
     protocol : Protocol
         What is to be done.
     recruits : Recruits
-        Drawn from with replacement.
+        Drawn from with replacement, by their weights where they have some; of each pool as many as it has places.
     seed : int
         Key of the trial's random numbers.
     replicates : ndarray of int64
         Which replicates.
     """
-    size = sum(a.n for a in protocol.arms.values())
+    places = places_of(protocol)
+    size = len(places)
     row = np.arange(len(replicates) * size)
     replicate, place = replicates[row // size].astype(np.uint64), (row % size).astype(np.uint64)
     identity = np.asarray((replicate << np.uint64(32)) | place)
@@ -135,12 +141,16 @@ def enter(protocol: Protocol, recruits: Recruits, seed: int, replicates: Ints) -
         return uniforms(seed, identity, day, stream)[:, 0]
 
     length, closure, year = days_of(protocol)
-    drawn = (uniform("trial.recruit") * len(recruits)).astype(np.int64).reshape(-1, size)
+    drawn = _draw(places, recruits, uniform("trial.recruit").reshape(-1, size))
     date = np.clip((recruits.screening["entry_year"][drawn] - year) * 365.25, 0, length - 1)
     order = np.argsort(date, axis=1, kind="stable")  # people enter by date, which is how blocks are filled
     entry_day = np.take_along_axis(date, order, axis=1).ravel().astype(np.int64)
     drawn = np.take_along_axis(drawn, order, axis=1)
-    arm = _randomise(protocol, uniform("trial.randomisation").reshape(-1, size))
+    if places.arm is None:
+        arm = _randomise(protocol, uniform("trial.randomisation").reshape(-1, size))
+    else:
+        arm = places.arm[order].ravel()
+    of_pool = places.pool[order].ravel()
 
     window = protocol.visits.window_days
     visit_day: Ints = np.tile(planned_days(protocol), (len(row), 1)).astype(np.int64)
@@ -160,10 +170,29 @@ def enter(protocol: Protocol, recruits: Recruits, seed: int, replicates: Ints) -
         rank = np.argsort(np.argsort(np.where(arm == a, lottery, 2.0).reshape(-1, size), axis=1), axis=1).ravel()
         leaves[rank < surplus] = 0
     last = protocol.follow_up_days + window
+    courses = np.array([p.course for p in places.pools])
     return Entrants(
-        replicate, place, arm, drawn.ravel(), entry_day, year + entry_day / 365.25, visit_day,
-        np.maximum(np.minimum(last, closure - entry_day), 0), leaves,
+        replicate, place, arm, drawn.ravel(), courses[of_pool], entry_day, year + entry_day / 365.25,
+        visit_day, np.maximum(np.minimum(last, closure - entry_day), 0), leaves,
     )  # fmt: skip
+
+
+def _draw(places: Places, recruits: Recruits, u: NDArray[np.float64]) -> Ints:
+    """Recruit of each place, from numbers shaped (replicates, places)."""
+    pool = np.zeros(len(recruits), np.int64) if recruits.pool is None else recruits.pool
+    if pool.max(initial=0) != len(places.pools) - 1:
+        what = f"{int(pool.max(initial=0)) + 1} pools of recruits, the protocol draws from {len(places.pools)}"
+        raise InputError(f"{what}; recruit with recruit_for")
+    out = np.empty(u.shape, np.int64)
+    for k in range(len(places.pools)):
+        mine, members = places.pool == k, np.flatnonzero(pool == k)
+        if recruits.weight is None:
+            at = (u[:, mine] * len(members)).astype(np.int64)
+        else:
+            upto = np.cumsum(recruits.weight[members])
+            at = np.searchsorted(upto, u[:, mine] * upto[-1], side="right")
+        out[:, mine] = members[np.minimum(at, len(members) - 1)]
+    return out
 
 
 def drop_out_days(rule: HazardRule, u: NDArray[np.float64], since: Ints) -> Ints:
@@ -211,5 +240,7 @@ def constants_at_entry(
     protocol: Protocol, recruits: Recruits, entrants: Entrants, parameters: Mapping[str, float]
 ) -> dict[str, NDArray[np.float64]]:
     """Constants of the patients; how readily relapses without a lesion are reported is a property of the trial."""
-    told = np.full(len(entrants.drawn), parameters[f"cohort.ascertainment.{protocol.ascertainment}"])
+    told = np.empty(len(entrants.drawn))
+    for course in np.unique(entrants.course).tolist():
+        told[entrants.course == course] = parameters[f"cohort.ascertainment.{protocol.ascertained(course)}"]
     return {c: v[entrants.drawn] for c, v in recruits.constants.items()} | {"ascertainment": told}

@@ -95,9 +95,7 @@ class Examiner:
         tested = (PYRAMIDAL, *self.tests) if self.pyramidal else self.tests
         book.extra |= {"visits": tested, "mri": self.on_scans}
         self.earlier = {name: np.zeros(n) for name in self.tests}
-        arms = np.array([bool(ward.protocol.arms[a].regimen) for a in ward.arms])
-        unblinded = arms[ward.arm] & (ward.protocol.blinding.rater == "open")
-        self.beta_open = np.where(unblinded, ward.parameters["instruments.rater_beta_open"], 0.0)
+        self.rating_bias = ward.effects.rating_bias[ward.trial]
         self.t2_counter = np.zeros(n)
         self.brain0 = np.zeros(n)
 
@@ -133,7 +131,7 @@ class Examiner:
             deficits(observed, pick),
             weights(self.constants, rows),
             self.rating.take(rows),
-            np.where(day > 0, self.beta_open[rows], 0.0),
+            np.where(day > self.ward.treated_from[rows], self.rating_bias[rows], 0.0),
         )
         self.rating.put(rows, rated.state)
         self.ward.last_edss[rows] = rated.edss

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemtrial.kernel import uniforms
-from stemtrial.trial.entry import Entrants
+from stemtrial.trial.effects import TrialEffects, trial_effects
+from stemtrial.trial.entry import NEVER, Entrants, families_of
 from stemtrial.trial.protocol import Protocol
 
 Ints = NDArray[np.int64]
@@ -31,6 +32,10 @@ class Ward:
         One draw.
     seed : int
         Key of the trial's random numbers.
+    effects : TrialEffects
+        What holds for the whole trial of a patient.
+    trial : ndarray of int64
+        Position of each patient's replicate among those of the chunk.
     now, end : ndarray of int64
         Day reached, and the last day of follow-up as known today.
     active : ndarray of bool
@@ -39,6 +44,8 @@ class Ward:
         Whether they have crossed over to another arm.
     last_edss : ndarray
         EDSS as last rated.
+    treated_from : ndarray of int64
+        Day of the first therapy that is more than a sham, as planned today; ``NEVER`` without any.
     why : dict of int to str
         Why a row leaves, where a rule says so.
     """
@@ -47,11 +54,14 @@ class Ward:
     who: Entrants
     parameters: Mapping[str, float]
     seed: int
+    effects: TrialEffects = field(init=False)
+    trial: Ints = field(init=False)
     now: Ints = field(init=False)
     end: Ints = field(init=False)
     active: Bools = field(init=False)
     crossed: Bools = field(init=False)
     last_edss: NDArray[np.float64] = field(init=False)
+    treated_from: Ints = field(init=False)
     why: dict[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -60,9 +70,13 @@ class Ward:
         self.active = self.end > 0
         self.crossed = np.zeros(len(self), bool)
         self.last_edss = np.full(len(self), np.nan)
+        self.treated_from = np.full(len(self), NEVER)
         self.arms = tuple(self.protocol.arms)
         self.identity = self.who.identity
         self.arm = self.who.arm
+        replicates, self.trial = np.unique(self.who.replicate.astype(np.int64), return_inverse=True)
+        families, rater_open = families_of(self.protocol), self.protocol.blinding.rater == "open"
+        self.effects = trial_effects(families, rater_open, self.seed, replicates, self.parameters)
 
     def __len__(self) -> int:
         return len(self.who.arm)

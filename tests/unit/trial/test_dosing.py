@@ -11,6 +11,8 @@ from trials import Run, protocol
 from stemtrial.therapy.prescribe import FAMILIES, stopping
 from stemtrial.trial.book import Book
 from stemtrial.trial.dosing import Dosing
+from stemtrial.trial.effects import TrialEffects
+from stemtrial.trial.entry import NEVER
 
 IFN = {"therapy": "interferon_beta"}
 DOSES = (*stopping(FAMILIES), "drugs.start.natalizumab", "drugs.start.interferon_beta", "anti_cd20.start.ocrelizumab")
@@ -62,11 +64,13 @@ def orders(regimen, n=3):
             return n
 
     ward = Ward(
-        protocol=p, now=np.zeros(n, np.int64), last_edss=np.full(n, 3.0), parameters={},
+        protocol=p, now=np.zeros(n, np.int64), last_edss=np.full(n, 3.0), parameters={}, trial=np.zeros(n, np.int64),
+        treated_from=np.full(n, NEVER), effects=TrialEffects({}, np.ones(1), np.zeros(1)),
         who=SimpleNamespace(year=np.full(n, 2015.0)), uniform=lambda stream, rows, day: np.array([0.1, 0.4, 0.9])[rows],
     )  # fmt: skip
     kernel = SimpleNamespace(model=SimpleNamespace(doses=DOSES), dose=DOSES.index)
-    dosing = Dosing(ward, kernel, Book(n, np.zeros(1, np.int64)))
+    constants = {"age0": np.full(n, 40.0), "female": np.zeros(n)}
+    dosing = Dosing(ward, kernel, Book(n, np.zeros(1, np.int64)), constants)
     dosing.regimen("a", rows, np.zeros(n, np.int64), "randomised")
     s = dosing.schedule(rows)
     return {
