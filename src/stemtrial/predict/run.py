@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stemtrial.cohort.recruit import Care, Recruits, recruit, wanted_recruits
+from stemtrial.cohort.recruit import Recruits
 from stemtrial.errors import InputError
 from stemtrial.evidence import study
 from stemtrial.kernel import Kernel
@@ -31,8 +31,10 @@ from stemtrial.store import ChunkStore, content_hash, digest_tables, map_chunks,
 from stemtrial.tables import Table, concat
 from stemtrial.therapy import compose_ms
 from stemtrial.trial.conduct import Trial, conduct
-from stemtrial.trial.entry import days_of, families_of
+from stemtrial.trial.entry import families_of
 from stemtrial.trial.protocol import Protocol
+from stemtrial.trial.recruiting import care_of as care_of
+from stemtrial.trial.recruiting import recruit_for
 
 Arrays = dict[str, NDArray[Any]]
 CHUNK = 50
@@ -111,13 +113,6 @@ def scaled(protocol: Protocol, patients: int | None) -> Protocol:
     return protocol.model_copy(update={"arms": arms, "analysis_set": kept})
 
 
-def care_of(protocol: Protocol) -> Care:
-    """How people reach this trial."""
-    length, _, start = days_of(protocol)
-    p = protocol.population
-    return Care(p.course, p.care_before_entry, (start, start + length / 365.25), p.era)
-
-
 def _run_id(protocol: Protocol, kernel: Kernel, s: Settings, d: Draws) -> str:
     identity = {
         "protocol": protocol.identity(),
@@ -184,20 +179,12 @@ def predict(
     target = folder or runs / f"{protocol.protocol}-{run_id[:12]}"
     refuse_other_run(target, run_id)
     clock("prepare")
-    wanted = wanted_recruits(sum(a.n for a in protocol.arms.values()))
     recruits: dict[int, Recruits] = {}
     used = range(min(len(d), s.replicates))
     for k in used:
         told("recruiting", k / len(used))
-        recruits[k] = recruit(
-            kernel,
-            d,
-            k,
-            care_of(protocol),
-            protocol.population.criteria,
-            wanted,
-            threads=s.threads,
-            progress=functools.partial(_recruiting, told, k, len(used)),
+        recruits[k] = recruit_for(
+            protocol, kernel, d, k, threads=s.threads, progress=functools.partial(_recruiting, told, k, len(used))
         )
     clock("recruit")
     chunk = s.chunk or max(1, min(CHUNK, CHUNK_PATIENTS // sum(a.n for a in protocol.arms.values())))
@@ -254,12 +241,10 @@ def predict(
         "draws_label": d.label,
         "interval": interval_of(len(used), bool(drawn)),
         "trial_effects": list(drawn),
-        "design": counterfactual.design_of(protocol),
+        "design": protocol.design,
         "distinct_recruits": min(len(r) for r in recruits.values()),
-        "screened": sum(r.funnel[0][1] for r in recruits.values()),
-        "recruit_warning": labels.few_recruits(
-            min(len(r) for r in recruits.values()), 10 * sum(a.n for a in protocol.arms.values())
-        ),
+        "screened": sum(r.screened for r in recruits.values()),
+        "recruit_warning": next((r.warning for r in recruits.values() if r.warning), None),
         "failed_patients": int(gathered["failed"].sum()),
         "events_overflowed": int(gathered["overflow"].sum()),
         "labels": [*said, *([labels.NO_HUMAN_DATA] if untried else []), *labels.cautions(protocol, published)],
