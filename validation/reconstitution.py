@@ -37,7 +37,11 @@ UNDETECTABLE = 15.0
 
 def settings(conditioning: str, selected: bool = False, cells: float = 5.0) -> dict[str, Any]:
     """Fields of a regimen entry."""
-    choice = {"conditioning": conditioning, "cd34_selected": "yes" if selected else "no", "mobilisation": "gcsf"}
+    choice: dict[str, Any] = {
+        "conditioning": conditioning,
+        "cd34_selected": "yes" if selected else "no",
+        "mobilisation": "gcsf",
+    }
     return choice | {"cells_1e6_per_kg": cells, "centre_transplants": 30, "day": 0}
 
 

@@ -110,7 +110,7 @@ def on_ms(m: Model) -> None:
             t_kill = p("t_kill") + p("t_kill_antibody") * (1.0 - e.amount("without_antibody"))
             spread = p("lymphoid_sd") * v
             falls(e, t_cells, t_kill + spread)
-            falls(e, thymopoiesis, p(f"thymus_kill.{intensity}") + spread)
+            falls(e, thymopoiesis, p("thymus_kill") + spread)
             falls(e, naive_b, p("kill_b") + spread)
             e.scale(naive, power10(-t_kill))
             e.set(gap, maximum(e.read(gap), where(selected, p("memory_gap_selected"), p("memory_gap"))))
