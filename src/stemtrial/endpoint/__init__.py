@@ -1,13 +1,13 @@
 """Endpoints: named, cited definitions; pure functions of tables to events, values and counts."""
 
 from stemtrial.endpoint.change import changes
+from stemtrial.endpoint.confirmed import ConfirmedChange, Threshold
 from stemtrial.endpoint.definition import define, definitions, find, needs
 from stemtrial.endpoint.derive import Counts, Events, Values, derive
 from stemtrial.endpoint.readout import readout
 from stemtrial.endpoint.rules import (
     AdverseEvent,
     AnyOf,
-    ConfirmedChange,
     Death,
     Definition,
     FirstActivity,
@@ -15,7 +15,6 @@ from stemtrial.endpoint.rules import (
     LesionCount,
     LesionFree,
     RelapseCount,
-    Threshold,
     TreatmentDeath,
     VisitValue,
 )

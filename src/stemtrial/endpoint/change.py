@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stemtrial.endpoint.change_kernel import ANY, PIRA, RAW, UNDEFINED, find_changes
+from stemtrial.endpoint.confirmed import PYRAMIDAL, ConfirmedChange, window
 from stemtrial.endpoint.definition import find
 from stemtrial.endpoint.horizon import at_visit
 from stemtrial.endpoint.ragged import DAYS_PER_YEAR, FOREVER, NO_ROWS, Bools, Floats, Rows, Trial
-from stemtrial.endpoint.rules import PYRAMIDAL, ConfirmedChange, Definition, window
+from stemtrial.endpoint.rules import Definition
 from stemtrial.errors import InputError
 from stemtrial.tables import Table
 

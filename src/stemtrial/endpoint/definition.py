@@ -10,11 +10,10 @@ from typing import Annotated, Any, assert_never
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
+from stemtrial.endpoint.confirmed import PYRAMIDAL, ConfirmedChange
 from stemtrial.endpoint.rules import (
-    PYRAMIDAL,
     AdverseEvent,
     AnyOf,
-    ConfirmedChange,
     Death,
     Definition,
     FirstActivity,
@@ -158,7 +157,7 @@ def needs(definition: str | Definition) -> dict[str, set[str]]:
         case LesionCount() | LesionFree():
             out["mri"] = {d.column}
         case VisitValue():
-            out[d.table] = {d.column} | ({d.plus} if d.plus else set())
+            out[d.table] = {d.column, *d.plus}
             if d.change == "slope_change" or (d.change != "none" and d.reference_days is None):
                 out["patients"] = set(out[d.table])
         case AnyOf():

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from stemtrial.endpoint import kernels
 from stemtrial.endpoint.change import first_change, months
+from stemtrial.endpoint.confirmed import ConfirmedChange
 from stemtrial.endpoint.definition import find, parts_of, worsening_of
 from stemtrial.endpoint.harm import Harms
 from stemtrial.endpoint.horizon import at_visit, window_of
@@ -18,7 +19,6 @@ from stemtrial.endpoint.ragged import DAYS_PER_YEAR, FOREVER, Bools, Floats, Int
 from stemtrial.endpoint.rules import (
     AdverseEvent,
     AnyOf,
-    ConfirmedChange,
     Death,
     Definition,
     FirstActivity,
@@ -267,7 +267,9 @@ def _measured(d: VisitValue, trial: Trial, at_years: float | None) -> Floats:
 
 def _column(d: VisitValue, trial: Trial, table: str) -> Floats:
     values = trial.floats(table, d.column)
-    return values if d.plus is None else values + trial.floats(table, d.plus)
+    for other in d.plus:
+        values = values + trial.floats(table, other)
+    return values
 
 
 def _slope(trial: Trial, table: str, to: Ints, since: Ints | None, change: Floats) -> Floats:

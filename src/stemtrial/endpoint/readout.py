@@ -10,10 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from stemtrial.endpoint.change import changes
 from stemtrial.endpoint.change_kernel import needed
+from stemtrial.endpoint.confirmed import ConfirmedChange
 from stemtrial.endpoint.definition import definitions, find, needs
 from stemtrial.endpoint.derive import Events, derive
 from stemtrial.endpoint.ragged import Bools, Floats, Ints, Trial
-from stemtrial.endpoint.rules import ConfirmedChange, Definition
+from stemtrial.endpoint.rules import Definition
 from stemtrial.errors import InputError
 from stemtrial.tables import Table
 

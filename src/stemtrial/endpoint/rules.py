@@ -2,207 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-Disposition = Literal["completed", "dropped_out", "died", "crossed_over"]
-Kind = Literal["time_to_event", "value", "change", "count", "rate", "status"]
-EventTime = Literal["actual", "scheduled"]
-
-ANCHORS = ("reference", "previous", "onset", "confirmation")
-"""Days from which a window of relapses is counted, in the order that the kernel numbers them."""
-
-PYRAMIDAL = "pyramidal_fs"
-"""Column of the pyramidal functional system in the visits table."""
-
-_END = rf"({'|'.join(ANCHORS)})([+-]\d+)?"
-_WINDOW = re.compile(rf"^{_END} to {_END}$")
+from stemtrial.endpoint.common import Common, EventTime, Kind
+from stemtrial.endpoint.confirmed import ConfirmedChange
 
 
-class _Common(BaseModel):
-    """Fields of every definition.
-
-    Attributes
-    ----------
-    id, label, citation, unit, note : str
-        Name in protocols, name in the field, source, unit of the estimate, and what the source leaves open.
-    censor_at : tuple of str
-        Events of the disposition table that end follow-up; ``closure_day`` of the patient always does.
-
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    id: str
-    label: str
-    citation: str
-    unit: str
-    note: str = ""
-    censor_at: tuple[Disposition, ...] = ("completed", "dropped_out", "died")
-
-    def parameters(self) -> dict[str, Any]:
-        """Return the fields that belong to the rule, not to the bookkeeping."""
-        kept = self.model_dump(mode="json")
-        return {k: v for k, v in kept.items() if k not in {"id", "label", "citation", "unit", "note", "rule"}}
-
-
-class Threshold(BaseModel):
-    """Change of EDSS that counts for a reference up to and including ``up_to``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    up_to: Annotated[float, Field(ge=0, le=10)]
-    by: Annotated[float, Field(gt=0, le=10)]
-
-
-def window(text: str) -> tuple[int, int, int, int]:
-    """Read ``"onset-90 to confirmation+30"`` as (anchor, days, anchor, days); anchors as numbered in ``ANCHORS``.
-
-    Raises
-    ------
-    ValueError
-        If the text is no window.
-
-    """
-    found = _WINDOW.match(text)
-    if not found:
-        raise ValueError(
-            f"'{text}' is no window; write for example 'onset-90 to confirmation', with {', '.join(ANCHORS)}"
-        )
-    a, da, b, db = found.groups()
-    return ANCHORS.index(a), int(da or 0), ANCHORS.index(b), int(db or 0)
-
-
-class ConfirmedChange(_Common):
-    """Time to a change from a reference that is still there at a later visit, on one measure or the first of several.
-
-    A reference gives at most one change. Of a composite each measure has its own reference and is confirmed by itself.
-
-    Attributes
-    ----------
-    direction : {'worse', 'better'}
-        Rise or fall of the measure.
-    thresholds : tuple of Threshold
-        Change of EDSS by reference EDSS, ascending, the last up to 10; empty: EDSS is not a measure of this endpoint.
-    reach : float or None
-        Instead of thresholds: the EDSS that must be reached. Who is there at baseline is not at risk.
-    percent : mapping of str to float
-        Further measures: column of the visits table, and the change in per cent of the reference that counts.
-    edss_at_least, pyramidal_at_least : float or None
-        What EDSS and the pyramidal functional system must also be, at every visit of the change. The second is left
-        out where the visits table has no column ``pyramidal_fs``.
-    confirmation_days, tolerance_days : int
-        The confirming visit lies at least ``confirmation_days - tolerance_days`` after onset; every usable visit from
-        onset to it must hold the change. 0 and 0: the change need not be confirmed.
-    onset_from_days : int
-        Earliest day of onset. A change that began before counts from the first usable visit on or after that day.
-    baseline_at_least : float
-        Patients with a lower baseline EDSS are not at risk: time 0, censored.
-    baseline_days : int or None
-        The scheduled visit nearest to that day, within 42 days, is the baseline of every measure (a new baseline once a
-        drug works), and nothing before that day counts. Patients without that visit are not at risk.
-    reference : {'fixed', 'roving'}
-        Fixed: the baseline. Roving: moves to the confirming value after a change, and to a better value that every
-        visit holds up to the first one late enough to confirm it.
-    rebaseline_after_relapse_days : int or None
-        The first usable visit at least that many days after the onset of a relapse becomes the reference, once no
-        change waits for its confirmation.
-    scheduled_only : bool
-        True leaves out unscheduled visits (at relapses).
-    exclude_days_after_relapse : int or None
-        A visit within that many days after the onset of a relapse is not usable: it neither starts, confirms nor ends
-        a change.
-    counts : {'any', 'pira', 'raw', 'undefined'}
-        Which changes are events: all, or those of one class.
-    relapse_near : tuple of str
-        Windows such as ``onset-90 to confirmation``, both ends included; anchors are the reference visit, the previous
-        usable visit before onset, onset and confirmation. A relapse in any of them makes the change RAW.
-    relapse_free : tuple of str
-        A change that is not RAW is PIRA if no relapse lies in any of these windows, else undefined.
-    known_before_entry : bool
-        False: a change that is not RAW and has a window that reaches back before day 0 is undefined.
-    unconfirmed_at_end : {'censored', 'event'}
-        What a change at the last usable visit is that no later visit could confirm.
-    death : {'censored', 'event'}
-        Whether death is an event, on its day.
-    event_time : {'actual', 'scheduled'}
-        Time of a visit: its day, or its place in the schedule in whole months (mean day of all visits of that
-        number), so that a yearly visit a few days late still counts at one year.
-
-    """
-
-    kind: ClassVar[Kind] = "time_to_event"
-    rule: Literal["confirmed_change"] = "confirmed_change"
-    direction: Literal["worse", "better"]
-    thresholds: tuple[Threshold, ...] = ()
-    reach: Annotated[float, Field(gt=0, le=10)] | None = None
-    percent: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
-    edss_at_least: Annotated[float, Field(ge=0, le=10)] | None = None
-    pyramidal_at_least: Annotated[float, Field(ge=0, le=6)] | None = None
-    confirmation_days: Annotated[int, Field(ge=0)]
-    tolerance_days: Annotated[int, Field(ge=0)] = 0
-    onset_from_days: Annotated[int, Field(ge=0)] = 0
-    baseline_at_least: Annotated[float, Field(ge=0, le=10)] = 0.0
-    baseline_days: Annotated[int, Field(gt=0)] | None = None
-    reference: Literal["fixed", "roving"] = "fixed"
-    rebaseline_after_relapse_days: Annotated[int, Field(ge=0)] | None = None
-    scheduled_only: bool = False
-    exclude_days_after_relapse: Annotated[int, Field(ge=0)] | None = None
-    counts: Literal["any", "pira", "raw", "undefined"] = "any"
-    relapse_near: tuple[str, ...] = ()
-    relapse_free: tuple[str, ...] = ()
-    known_before_entry: bool = True
-    unconfirmed_at_end: Literal["censored", "event"] = "censored"
-    death: Literal["censored", "event"] = "censored"
-    event_time: EventTime = "actual"
-
-    @field_validator("relapse_near", "relapse_free")
-    @classmethod
-    def _windows(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
-        for text in texts:
-            window(text)
-        return texts
-
-    @model_validator(mode="after")
-    def _consistent(self) -> ConfirmedChange:
-        limits = [t.up_to for t in self.thresholds]
-        if limits and (limits != sorted(set(limits)) or limits[-1] != 10.0):
-            raise ValueError(f"thresholds must ascend to up_to: 10.0, not {limits}")
-        if limits and self.reach is not None:
-            raise ValueError("give thresholds or reach, not both")
-        moves = self.reference == "roving" or self.rebaseline_after_relapse_days is not None
-        if self.reach is not None and (moves or self.direction == "better"):
-            raise ValueError("reach is for worsening from a fixed reference")
-        if self.baseline_days is not None and (moves or self.relapse_near or self.relapse_free):
-            raise ValueError("baseline_days is for a fixed reference without windows")
-        if not self.measures:
-            raise ValueError("give thresholds, reach or percent: nothing would be measured")
-        if self.tolerance_days and self.tolerance_days >= self.confirmation_days:
-            raise ValueError(f"tolerance_days {self.tolerance_days} must be less than confirmation_days")
-        if self.counts != "any" and not (self.relapse_near or self.relapse_free):
-            raise ValueError(f"counts: {self.counts} needs windows relapse_near or relapse_free")
-        return self
-
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """Columns of the visits table on which the change is measured."""
-        edss = ("edss",) if self.thresholds or self.reach is not None else ()
-        return (*edss, *self.percent)
-
-    @property
-    def reads_relapses(self) -> bool:
-        """Whether relapses matter."""
-        return bool(
-            self.exclude_days_after_relapse is not None
-            or self.rebaseline_after_relapse_days is not None
-            or self.relapse_near
-            or self.relapse_free
-        )
-
-
-class FirstActivity(_Common):
+class FirstActivity(Common):
     """Time to the first disease activity: relapse, confirmed worsening, lesions or brain volume loss on a scan.
 
     Follow-up ends at the last scheduled visit or scan, because nobody knows of activity after it.
@@ -247,7 +55,7 @@ class FirstActivity(_Common):
     event_time: EventTime = "actual"
 
 
-class FirstRelapse(_Common):
+class FirstRelapse(Common):
     """Time to the first relapse.
 
     Attributes
@@ -262,14 +70,14 @@ class FirstRelapse(_Common):
     deaths: bool = False
 
 
-class RelapseCount(_Common):
+class RelapseCount(Common):
     """Relapses and the time in which they were counted."""
 
     kind: ClassVar[Kind] = "rate"
     rule: Literal["relapse_count"] = "relapse_count"
 
 
-class LesionCount(_Common):
+class LesionCount(Common):
     """Lesions summed over all scans after baseline to the horizon, and the time to the last of these scans.
 
     Attributes
@@ -287,7 +95,7 @@ class LesionCount(_Common):
     from_days: Annotated[int, Field(ge=0)] = 0
 
 
-class LesionFree(_Common):
+class LesionFree(Common):
     """Whether scans show no lesion; a patient without a scan at the horizon is not assessed.
 
     Attributes
@@ -305,7 +113,7 @@ class LesionFree(_Common):
     scans: Literal["at_horizon", "to_horizon"]
 
 
-class VisitValue(_Common):
+class VisitValue(Common):
     """A measurement at the visit nearest to the horizon, its change from baseline, or whether that lies within limits.
 
     Attributes
@@ -314,8 +122,8 @@ class VisitValue(_Common):
         Where it is measured.
     column : str
         Its column there; a change from baseline also needs the column of the same name in the patients table.
-    plus : str or None
-        A second column of the same unit that is added to it.
+    plus : tuple of str
+        Further columns of the same unit that are added to it.
     change : {'none', 'difference', 'fraction', 'percent', 'chained_percent', 'slope_change'}
         The value itself, value minus reference, value / reference - 1, 100 times that, or, for a value that is itself
         a percentage change since baseline, 100 ((100 + value) / (100 + reference) - 1). ``slope_change``: slope a month
@@ -333,7 +141,7 @@ class VisitValue(_Common):
     rule: Literal["visit_value"] = "visit_value"
     table: Literal["visits", "mri"]
     column: str
-    plus: str | None = None
+    plus: tuple[str, ...] = ()
     change: Literal["none", "difference", "fraction", "percent", "chained_percent", "slope_change"] = "none"
     reference_days: Annotated[int, Field(gt=0)] | None = None
     reference_at_least: float | None = None
@@ -362,14 +170,14 @@ class VisitValue(_Common):
         return "value" if self.change == "none" else "change"
 
 
-class Death(_Common):
+class Death(Common):
     """Time to death from any cause."""
 
     kind: ClassVar[Kind] = "time_to_event"
     rule: Literal["death"] = "death"
 
 
-class TreatmentDeath(_Common):
+class TreatmentDeath(Common):
     """Whether the patient died for one of ``reasons`` (column ``reason`` of the disposition table)."""
 
     kind: ClassVar[Kind] = "status"
@@ -377,7 +185,7 @@ class TreatmentDeath(_Common):
     reasons: tuple[str, ...]
 
 
-class AnyOf(_Common):
+class AnyOf(Common):
     """Whether at least one of several measurements with limits holds; without any measurement not assessed.
 
     A measurement that was missed shows nothing: whoever has the others is judged by them.
@@ -394,7 +202,7 @@ class AnyOf(_Common):
     of: Annotated[tuple[str, ...], Field(min_length=2)]
 
 
-class AdverseEvent(_Common):
+class AdverseEvent(Common):
     """Adverse events of some kind within follow-up.
 
     Attributes

@@ -77,7 +77,13 @@ _UNITS = {
     **dict.fromkeys(("rate", "negative_binomial", "rate_difference"), "1/y"),
     "median_time": "years",
 }
-_SCALES = {("%", "fraction"): 0.01, ("fraction", "%"): 100.0, ("years", "months"): 12.0, ("years", "weeks"): 365.25 / 7}
+_SCALES = {
+    ("%", "fraction"): 0.01,
+    ("fraction", "%"): 100.0,
+    ("years", "months"): 12.0,
+    ("years", "weeks"): 365.25 / 7,
+    ("1e3", "clones"): 1000.0,
+}
 """(unit of the estimator, unit of the publication) -> factor."""
 NEAR_YEARS = 0.03
 """A published time is rounded: 96 weeks are 1.84 years and stand as 1.85."""
@@ -178,9 +184,14 @@ def _years_apart(row: Row, o: Outcome) -> float:
 
 def _told_as(row: Row, o: Outcome) -> Row:
     """Return the row in the statistic and unit of a publication, where it is the same number told otherwise."""
-    statistic, unit = row.statistic, row.unit
+    statistic, unit, definition = row.statistic, row.unit, find(row.endpoint)
+    share = getattr(definition, "change", None) == "fraction"
     if o.statistic == "count" and row.estimator in ("proportion", "complement"):
         statistic, unit = "count", "patients"
+    elif o.statistic == "count" and row.estimator == "mean" and definition.kind in ("count", "rate"):
+        statistic = "count"  # events of the whole arm
+    elif statistic == "mean_change" and (o.statistic == "difference" or (o.statistic == "relative_change" and share)):
+        statistic = o.statistic  # of one arm: after minus before
     elif {statistic, o.statistic} in ({"mean", "mean_change"}, {"median", "median_change"}):
         statistic = o.statistic
     elif o.statistic in ("mean", "mean_change") and row.estimator == "median" and "median" in (o.definition or ""):
@@ -287,7 +298,8 @@ def _location(row: Row, y: Floats, treated: Any, seen: Bools) -> Floats:
     """Means, medians and their contrasts."""
     match row.estimator:
         case "mean":
-            return analysis.mean(y, seen).value
+            value = analysis.mean(y, seen).value
+            return np.rint(value * seen.sum(1)) if row.statistic == "count" else value
         case "mean_difference":
             return analysis.mean_difference(y, treated, seen).value
         case "crossover_difference":  # y: second period minus first, which holds the effect once with each sign

@@ -31,7 +31,7 @@ REQUIRED = {
 CELL_THERAPY = {
     "adverse_events.grade_3_or_worse", "amenorrhoea_over_12_months", "any_adverse_event", "arachnoiditis",
     "batch_failure", "blood.b_cells_per_ul", "blood.cd4_count", "blood.cd4_memory_per_ul", "blood.cd4_naive_per_ul",
-    "blood.cd8_per_ul", "blood.neutrophils_1e9_per_l", "blood.nk_per_ul", "blood.tcr_clones_1e3",
+    "blood.cd8_per_ul", "blood.neutrophils_1e9_per_l", "blood.nk_per_ul", "blood.t_cells", "blood.tcr_clones_1e3",
     "blood.trec_per_ug_dna", "brain_volume_change_pct.from_104_weeks", "brain_volume_change_pct.from_30_months",
     "brain_volume_loss_normal", "confirmed_improvement.12_months", "confirmed_improvement.24_weeks",
     "confirmed_improvement.msbase", "confirmed_worsening.1_point", "confirmed_worsening.graft",
