@@ -1,4 +1,4 @@
-"""Protocols of MSC, NSC and iPSC-OPC, each against the record of the study that it reproduces or the claims it tells."""
+"""Protocols of MSC, NSC and iPSC-OPC, each against the record of the study that it reproduces or the claims told."""
 
 import math
 from pathlib import Path
