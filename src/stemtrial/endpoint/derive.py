@@ -32,6 +32,8 @@ from stemtrial.endpoint.rules import (
 from stemtrial.errors import InputError
 from stemtrial.tables import Table
 
+_EPS = 1e-9  # 8 s are 20 % less than 10 s, but not to the last bit
+
 
 @dataclass(frozen=True)
 class _Result:
@@ -237,7 +239,8 @@ def _visit_value(d: VisitValue, trial: Trial, at_years: float | None) -> Floats:
     if d.kind != "status":
         return out
     low, high = (-np.inf if d.at_least is None else d.at_least), (np.inf if d.at_most is None else d.at_most)
-    return np.where(np.isnan(out), np.nan, ((low <= out) & (out <= high)).astype(np.float64))
+    within = (low - _EPS <= out) & (out <= high + _EPS)
+    return np.where(np.isnan(out), np.nan, within.astype(np.float64))
 
 
 def _measured(d: VisitValue, trial: Trial, at_years: float | None) -> Floats:
@@ -245,6 +248,7 @@ def _measured(d: VisitValue, trial: Trial, at_years: float | None) -> Floats:
     out, row = at_visit(trial, d.table, values, end, at_years)
     if d.change == "none":
         return out
+    earlier = np.full(trial.n, -1)
     if d.reference_days is None:
         reference = _column(d, trial, "patients")
     else:
