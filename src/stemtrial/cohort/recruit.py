@@ -18,6 +18,7 @@ from scipy import special
 from stemtrial.cohort.courses import course_of, progressive, walking_lost_a_year
 from stemtrial.cohort.eligibility import Eligibility
 from stemtrial.cohort.population import people_at_onset, season_at
+from stemtrial.cohort.relapses import RelapseDays
 from stemtrial.cohort.resemble import effective
 from stemtrial.disease.ms import REGIONS
 from stemtrial.errors import InputError
@@ -265,7 +266,7 @@ def _batch(
     told = kernel.advance(people, 0, horizon, p, RUN_IN_SEED, schedule=schedule, threads=threads).events
     is_relapse = told["kind"] == kernel.event("relapse")
     first_attack = np.arange(BATCH) if course.onset != "primary" else np.zeros(0, np.int64)
-    relapses = _Relapses(told["patient"][is_relapse], told["day"][is_relapse], BATCH, first_attack)
+    relapses = RelapseDays(told["patient"][is_relapse], told["day"][is_relapse], BATCH, first_attack)
     screened = target + wait
     referred = np.ones(BATCH, bool)
     if course.referral == "relapse":
@@ -394,44 +395,6 @@ def deficits(observed: Mapping[str, Floats], rows: Any = slice(None)) -> Deficit
 def weights(constants: Mapping[str, Floats], rows: Any = slice(None)) -> PatientWeights:
     """How a patient's deficits show, among the constants."""
     return PatientWeights(constants["w_it"][rows], constants["w_sc"][rows], constants["res"][rows])
-
-
-class _Relapses:
-    """Relapse days of a pool, asked by patient and day."""
-
-    SPAN = 1 << 20
-
-    def __init__(self, patient: NDArray[Any], day: NDArray[Any], n: int, first_attack: NDArray[Any]) -> None:
-        """``first_attack``: who fell ill with one, on day 0; it is no event of the kernel, but counts as a relapse."""
-        keys = np.concatenate([first_attack * self.SPAN, patient.astype(np.int64) * self.SPAN + day])
-        self.key = np.sort(keys)
-        self.day = self.key % self.SPAN
-        self.base = np.arange(n, dtype=np.int64) * self.SPAN
-
-    def _until(self, day: NDArray[Any]) -> NDArray[np.int64]:
-        return np.asarray(
-            np.searchsorted(self.key, self.base + np.clip(day, -1, self.SPAN - 1), side="right"), np.int64
-        )
-
-    def last_until(self, day: NDArray[Any]) -> NDArray[np.int64]:
-        """Day of the last relapse up to and with ``day``, -1 if there was none."""
-        at = self._until(day)
-        has = at > self._until(np.full(len(self.base), -1))
-        out = np.full(len(self.base), -1)
-        out[has] = self.day[at[has] - 1]
-        return out
-
-    def first_after(self, day: NDArray[Any]) -> NDArray[np.int64]:
-        """Day of the first relapse after ``day``, -1 if there was none."""
-        at = self._until(day)
-        has = at < self._until(np.full(len(self.base), self.SPAN - 1))
-        out = np.full(len(self.base), -1)
-        out[has] = self.day[at[has]]
-        return out
-
-    def between(self, after: NDArray[Any], until: NDArray[Any]) -> NDArray[np.int64]:
-        """Relapses after ``after`` and up to ``until``."""
-        return np.asarray(self._until(until) - self._until(after), np.int64)
 
 
 def wanted_recruits(n: int) -> int:

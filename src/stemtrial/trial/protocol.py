@@ -9,27 +9,23 @@ from __future__ import annotations
 import functools
 import importlib.resources
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, Strict, ValidationError, model_validator
 
-from stemtrial.endpoint import definitions, find
+from stemtrial.endpoint import find
 from stemtrial.errors import InputError, did_you_mean
-from stemtrial.evidence import claims, study
-from stemtrial.observe import instruments
 from stemtrial.therapy.info import catalogue
+from stemtrial.trial.agreement import disagreements, on_scan
+from stemtrial.trial.mistakes import path_of, sentence_of
 from stemtrial.trial.parts import (
-    AT_VISITS,
-    CONTRASTS,
     MONTH_DAYS,
-    PATTERNS,
     Accrual,
     ArmName,
     Blinding,
     Endpoints,
-    EndpointUse,
     Part,
     ProtocolName,
     Randomisation,
@@ -39,8 +35,8 @@ from stemtrial.trial.parts import (
 )
 from stemtrial.trial.population import Population
 from stemtrial.trial.regimen import Arm, Treatment
-from stemtrial.trial.rules import RuleEntry, WhenRule
-from stemtrial.trial.source import Loc, Positions, load_yaml
+from stemtrial.trial.rules import RuleEntry
+from stemtrial.trial.source import Positions, load_yaml
 
 
 class Protocol(Part):
@@ -125,7 +121,7 @@ class Protocol(Part):
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Protocol:
-        for loc, message in _disagreements(self):
+        for loc, message in disagreements(self):
             fail(loc, message)
         return self
 
@@ -168,7 +164,7 @@ class Protocol(Part):
         definition = find(endpoint)
         if at_years is None or definition.rule not in ("visit_value", "lesion_count", "lesion_free"):
             return at_years
-        month = self.visits.near(at_years, _on_scan(endpoint))
+        month = self.visits.near(at_years, on_scan(endpoint))
         return at_years if month is None else month / 12
 
     def identity(self) -> dict[str, Any]:
@@ -198,137 +194,6 @@ _WITHOUT_EFFECT: Any = {
 def _courses(p: Protocol, arm: Arm) -> tuple[str, ...]:
     course = p.population.course if arm.population is None else arm.population.course or p.population.course
     return (course,) if isinstance(course, str) else tuple(course)
-
-
-def _design(p: Protocol) -> Iterator[tuple[Loc, str]]:
-    """Yield what does not fit the design."""
-    if p.design == "observational":
-        if p.randomisation is not None:
-            yield ("randomisation",), "means nothing with design: observational, where nobody is randomised; remove it"
-        for name, arm in p.arms.items():
-            try:
-                p.population.replaced(arm.population)
-            except ValidationError as e:
-                for detail in e.errors(include_url=False):
-                    yield ("arms", name, "population", *_loc(detail)), _sentence(detail)
-        return
-    if p.design == "single_arm" and len(p.arms) > 1:
-        yield ("design",), f"single_arm has one arm, the protocol {len(p.arms)}; use randomised or observational"
-    elif p.design == "single_arm" and p.randomisation is not None:
-        yield ("randomisation",), "means nothing with design: single_arm; remove it"
-    elif p.design != "single_arm" and p.randomisation is None:
-        what = "is missing; several arms need a ratio and block_sizes, or design: observational"
-        yield ("randomisation",), what if len(p.arms) > 1 else "is missing; design: randomised needs it"
-    for name, arm in p.arms.items():
-        if arm.population is not None:
-            what = "is for arms of design: observational; randomised arms come from one population, so remove it"
-            yield ("arms", name, "population"), what
-
-
-def _evidence(p: Protocol) -> Iterator[tuple[Loc, str]]:
-    """Yield claims and studies that the evidence does not hold."""
-    for i, name in enumerate(p.claims):
-        if name not in claims():
-            yield ("claims", i), f"claim '{name}' is not known{did_you_mean(name, claims())}"
-    for i, name in enumerate(p.beside):
-        try:
-            study(name)
-        except InputError as e:
-            yield ("beside", i), str(e)
-
-
-def _disagreements(p: Protocol) -> Iterator[tuple[Loc, str]]:
-    """Yield what is wrong between the parts of a protocol."""
-
-    def unknown_arm(name: str) -> str:
-        return f"arm '{name}' does not exist{did_you_mean(name, p.arms)}"
-
-    yield from _design(p)
-    if p.randomisation is not None:
-        for name in p.randomisation.ratio:
-            if name not in p.arms:
-                yield ("randomisation", "ratio", name), unknown_arm(name)
-        for name in p.arms:
-            if name not in p.randomisation.ratio:
-                yield ("randomisation", "ratio"), f"lacks the arm '{name}'; add its share"
-    if p.control not in p.arms:
-        yield ("control",), unknown_arm(p.control)
-    for name, n in p.analysis_set.items():
-        if name not in p.arms:
-            yield ("analysis_set", name), unknown_arm(name)
-        elif n > p.arms[name].n:
-            yield ("analysis_set", name), f"{n} is more than the {p.arms[name].n} randomised; use at most that"
-
-    last = p.visits.months[-1]
-    for name, arm in p.arms.items():
-        for i, entry in enumerate(arm.regimen):
-            begins = entry.begins if isinstance(entry, Treatment) else entry.day
-            if begins > p.follow_up_days:
-                made = f" and {begins - entry.day} days of making it" if begins > entry.day else ""
-                loc = ("arms", name, "regimen", i, "day")
-                yield loc, f"day {entry.day}{made} is after the last visit, day {p.follow_up_days}; start earlier"
-    for i, rule in enumerate(p.rules):
-        if rule.from_month >= last > 0:
-            yield ("rules", i, "from_month"), f"{rule.from_month:g} is not before the last visit, {last:g}; use less"
-        for below, name in rule.named():
-            if name not in p.arms:
-                yield ("rules", i, *below), unknown_arm(name)
-        if isinstance(rule, WhenRule) and rule.action == "cross_over" and isinstance(rule.to, str):
-            if rule.to not in p.arms:
-                yield ("rules", i, "to"), unknown_arm(rule.to)
-            elif rule.to in [name for _, name in rule.named()] or len(p.arms) == 1:
-                yield ("rules", i, "to"), f"'{rule.to}' is the arm itself; name another arm"
-    for below, endpoint in p.endpoints.located():
-        yield from _endpoint_disagreements(p, ("endpoints", *below), endpoint)
-    for i, name in enumerate(p.instruments):
-        if name not in instruments():
-            yield ("instruments", i), f"instrument '{name}' is not known{did_you_mean(name, instruments())}"
-    yield from _evidence(p)
-    paths = list(_paths(p.model_dump(exclude={"title", "sources", "notes"})))
-    for path in p.sources:
-        if path not in paths:
-            yield ("sources", path), f"no such path{did_you_mean(path, paths)}"
-
-
-def _on_scan(endpoint: str) -> bool:
-    """Whether an endpoint is read on scans; False for ids that are not defined here."""
-    definition = definitions().get(endpoint)
-    return definition is not None and (
-        getattr(definition, "table", "") == "mri" or definition.rule in ("lesion_count", "lesion_free")
-    )
-
-
-def _endpoint_disagreements(p: Protocol, loc: Loc, endpoint: EndpointUse) -> Iterator[tuple[Loc, str]]:
-    if endpoint.estimator in CONTRASTS and len(p.arms) < 2:
-        yield (*loc, "estimator"), f"{endpoint.estimator} compares two arms, there is one; use another estimator"
-    on_scan = _on_scan(endpoint.id)
-    last = p.visits.months[-1]
-    for i, year in enumerate(endpoint.at_years):
-        if year * 12 > last and p.visits.near(year) is None:
-            at = f"week {p.visits.weeks[-1]:g}" if p.visits.weeks else f"month {last:g}"
-            yield (*loc, "at_years", i), f"{year:g} is after the last visit, {at}; use less"
-        elif endpoint.estimator in AT_VISITS and p.visits.near(year, on_scan) is None:
-            prefix = "mri_" if on_scan and p.visits.near(year) is not None else ""
-            at = f"week {year * 52:g}" if p.visits.weeks else f"month {year * 12:g}"
-            unit = f"{prefix}weeks" if p.visits.weeks else f"{prefix}months"
-            what = "scan" if prefix else "visit"
-            yield (*loc, "at_years", i), f"{year:g} years is near no {what}; add {at} to visits.{unit}"
-    for i, outcome in enumerate(endpoint.predicts):
-        study = outcome.partition("#")[0]
-        if study != p.reproduces:
-            yield (*loc, "predicts", i), f"'{outcome}' is not of the study in 'reproduces' ({p.reproduces}); name one"
-
-
-def _paths(value: Any, prefix: str = "") -> Iterator[str]:
-    items: Iterable[tuple[Any, Any]] = ()
-    if isinstance(value, Mapping):
-        items = value.items()
-    elif isinstance(value, list | tuple):
-        items = enumerate(value)
-    for key, below in items:
-        path = f"{prefix}.{key}" if prefix else str(key)
-        yield path
-        yield from _paths(below, path)
 
 
 def protocol_names() -> list[str]:
@@ -373,44 +238,10 @@ def load_protocol(path_or_name: str | os.PathLike[str], endpoint_ids: Collection
 def _first(error: ValidationError, positions: Positions) -> InputError:
     found = []
     for detail in error.errors(include_url=False):
-        loc = _loc(detail)
-        found.append((positions.at(loc), loc, _sentence(detail)))
+        loc = path_of(detail)
+        found.append((positions.at(loc), loc, sentence_of(detail)))
     _, loc, message = min(found, key=lambda item: item[0])
     return positions.error(loc, message)
-
-
-def _loc(detail: Any) -> Loc:
-    return tuple(part for part in detail["loc"] if not str(part).startswith("<") and part != "[key]")
-
-
-_KINDS = {
-    "int_type": "a whole number",
-    "float_type": "a number",
-    "bool_type": "true or false",
-    "string_type": "text",
-    "tuple_type": "a list",
-    "mapping_type": "a mapping, 'name: value'",
-    "model_type": "a mapping, 'name: value'",
-}
-
-
-def _sentence(detail: Any) -> str:
-    """Pydantic's message as rule, value and fix."""
-    if detail["type"] == "protocol":
-        return str(detail["ctx"]["message"])
-    if detail["type"] == "missing":
-        return "is missing; add it"
-    value = repr(detail["input"])
-    value = value if len(value) <= 60 else value[:57] + "..."
-    if detail["type"] == "literal_error" and isinstance(detail["input"], str):
-        valid = [word.strip("' ") for word in detail["ctx"]["expected"].replace(" or ", ", ").split(",")]
-        return f"{value} is not known{did_you_mean(detail['input'], valid)}"
-    if detail["type"] in _KINDS:
-        return f"must be {_KINDS[detail['type']]}, not {value}; mend it"
-    if detail["type"] == "string_pattern_mismatch":
-        return f"must be {PATTERNS[detail['ctx']['pattern']]}, not {value}; mend it"
-    rule = detail["msg"].replace("Input should be ", "must be ").replace("String should ", "must ")
-    return f"{rule[0].lower()}{rule[1:]}, not {value}; mend it"
 
 
 def json_schema() -> dict[str, Any]:
