@@ -31,7 +31,8 @@ def show_scorecard(disease: str, family: str | None, blind: bool, o: Options) ->
         If the disease or family is unknown, or nothing can be run.
     """
     from stemtrial.predict import Settings
-    from stemtrial.predict.scorecard import FAMILIES, scorecard
+    from stemtrial.predict.families import FAMILIES
+    from stemtrial.predict.scorecard import scorecard
     from stemtrial.report.scorecard import write_scorecard
     from stemtrial.store import write_atomic
 

@@ -17,33 +17,18 @@ from numpy.typing import NDArray
 
 from stemtrial.parameters import registry
 from stemtrial.predict.estimate import Row
+from stemtrial.predict.families import therapies_of_arm
 from stemtrial.predict.summary import number, quantiles
 from stemtrial.therapy import FAMILIES, family_of
 from stemtrial.trial.protocol import Protocol
-from stemtrial.trial.regimen import Arm, Choice
 
 Floats = NDArray[np.float64]
 NO_EFFECT, UNBIASED = "no_effect", "no_effect_unbiased"
 """Names of the conducts beside the trial itself."""
-BIAS = ("instruments.rater_beta_open",)
-"""Parameters of the bias of open raters, by the beginning of their names."""
-SHARED: Mapping[str, tuple[str, ...]] = {
-    "msc": ("routes.", "product."),
-    "nsc": ("routes.", "product.", "graft."),
-    "opc": ("routes.", "product.", "graft."),
-}
-"""Effects of a family that stand with an owner beside it: delivery, product, rejection of a graft."""
-
-
-def design_of(protocol: Protocol) -> str:
-    """Return ``randomised``, ``single_arm`` or ``observational``."""
-    said = getattr(protocol, "design", None)
-    return str(said) if said else ("single_arm" if protocol.randomisation is None else "randomised")
-
-
-def therapies_of_arm(arm: Arm) -> tuple[str, ...]:
-    """Names of the therapies of an arm's regimen, all of a choice; once each."""
-    return tuple(dict.fromkeys(n for e in arm.regimen for n in (e.of if isinstance(e, Choice) else (e.therapy,))))
+BIAS = ("trial.rating_bias", "trial.rating_bias_sd")
+"""Parameters of the bias of open raters; 0 means none."""
+SHARED: Mapping[str, tuple[str, ...]] = {"msc": ("cells.",), "nsc": ("cells.", "graft."), "opc": ("cells.", "graft.")}
+"""Effects of a family that stand with an owner beside it: product and procedure, a living graft."""
 
 
 def effects_of(therapies: tuple[str, ...]) -> dict[str, float]:
@@ -88,13 +73,12 @@ def conducts(protocol: Protocol) -> dict[str, dict[str, float]]:
         ``no_effect``, and ``no_effect_unbiased`` where raters know the treatment.
     """
     given = tuple(dict.fromkeys(t for arm in protocol.arms.values() for t in therapies_of_arm(arm)))
-    if design_of(protocol) == "randomised" or not given:
+    if protocol.design == "randomised" or not given:
         return {}
     gone = effects_of(given)
     out = {NO_EFFECT: gone}
-    bias = {name: 0.0 for name, p in registry().items() if name.startswith(BIAS) and p.value != 0}
-    if protocol.blinding.rater == "open" and bias:
-        out[UNBIASED] = gone | bias
+    if protocol.blinding.rater == "open":
+        out[UNBIASED] = gone | dict.fromkeys((name for name in BIAS if name in registry()), 0.0)
     return out
 
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemtrial.parameters import registry
-from stemtrial.predict.counterfactual import therapies_of_arm
 from stemtrial.predict.estimate import Row
+from stemtrial.predict.families import therapies_of_arm
 from stemtrial.predict.summary import number, quantiles
 from stemtrial.therapy import FAMILIES, family_of
 from stemtrial.trial.protocol import Protocol

@@ -2,18 +2,48 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
-import stemtrial.therapy
 from stemtrial.evidence import Study, studies
 from stemtrial.predict.estimate import Row
-from stemtrial.therapy import catalogue
+from stemtrial.therapy import human_data
+from stemtrial.therapy.product import product
+from stemtrial.therapy.routes import route
 from stemtrial.trial.protocol import Protocol
-from stemtrial.trial.regimen import Treatment
+from stemtrial.trial.regimen import Choice, Treatment
 
+_SPOKEN = {"ahsct": "aHSCT", "msc": "MSC", "nsc": "NSC", "ipsc_opc": "iPSC-OPC"}
+_ROUTES = {
+    "intravenous": "iv", "intrathecal": "it", "intracerebroventricular": "icv", "intraparenchymal": "brain",
+    "intraspinal": "cord",
+}  # fmt: skip
 NO_HUMAN_DATA = "prediction_without_human_data"
-CELLS = ("ahsct", "msc", "nsc", "opc")
-"""Families of the catalogue that are a product of living cells."""
+
+
+def spoken(entry: Treatment | Choice) -> str:
+    """Return an entry of a regimen in a word: ``'aHSCT'``, ``'MSC it'``, ``'siponimod x 0.5'``, ``'drugs'``."""
+    if isinstance(entry, Choice):
+        return "drugs"
+    given = entry.settings
+    if given.get("dose_1e6", given.get("dose_1e6_per_kg")) == 0:
+        return "sham"
+    ratio, way = given.get("dose_ratio"), _ROUTES.get(str(given.get("route")), "")
+    name = " ".join(p for p in (_SPOKEN.get(entry.therapy, entry.therapy.replace("_", " ")), way) if p)
+    return name if ratio in (None, 1) else f"{name} x {ratio:g}"
+
+
+def spoken_arm(protocol: Protocol, arm: str) -> str:
+    """Return what an arm gets, in words that stand without the protocol."""
+    nothing = "placebo" if protocol.design == "randomised" else "untreated"
+    return " + ".join(dict.fromkeys(spoken(e) for e in protocol.arms[arm].regimen)) or nothing
+
+
+def arm_labels(protocol: Protocol) -> dict[str, str]:
+    """Return what each arm is called: by what it gets, and by its own name too where that does not tell it."""
+    told = {a: spoken_arm(protocol, a) for a in protocol.arms}
+    alike = Counter(told.values())
+    return {a: label if alike[label] == 1 else f"{label} ({a.replace('_', ' ')})" for a, label in told.items()}
 
 
 def untried(protocol: Protocol) -> dict[str, list[str]]:
@@ -27,16 +57,17 @@ def untried(protocol: Protocol) -> dict[str, list[str]]:
     out: dict[str, list[str]] = {}
     for name, arm in protocol.arms.items():
         for e in arm.regimen:
-            if not isinstance(e, Treatment) or catalogue()[e.therapy].family not in CELLS:
-                continue
-            human_data = getattr(stemtrial.therapy, "human_data", None)
-            if human_data is not None and not human_data(e.therapy, e.settings):
-                what = [
-                    catalogue()[e.therapy].label,
-                    *(str(e.settings[k]) for k in ("product", "route") if k in e.settings),
-                ]
-                out.setdefault(name, []).append(", ".join(what))
+            if isinstance(e, Treatment) and e.settings.get("dose_1e6") != 0 and not human_data(e.therapy, e.settings):
+                out.setdefault(name, []).append(_product(e))
     return out
+
+
+def _product(e: Treatment) -> str:
+    """Product and way of giving it, in words."""
+    given = e.settings
+    made = product(e.therapy, str(given["product"]) if "product" in given else None)
+    how = route(str(given["route"])).label.lower() if "route" in given else str(given.get("conditioning", ""))
+    return f"{made.label}: {how}"
 
 
 def labels_of(row: Row, untested: Sequence[str]) -> list[str]:
@@ -71,13 +102,3 @@ def cautions(protocol: Protocol, published: Study | None) -> list[str]:
     if told:
         out.append(f"taken from the record of the same trial, results of its conduct: {', '.join(told)}")
     return out
-
-
-def few_recruits(distinct: int, wanted: int) -> str | None:
-    """Return a warning where drawing recruits with replacement is noticed, else None."""
-    if distinct >= wanted:
-        return None
-    return (
-        f"only {distinct} distinct virtual people were eligible, fewer than the {wanted} that let drawing with "
-        "replacement go unnoticed; intervals are somewhat too narrow"
-    )

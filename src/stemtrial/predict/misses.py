@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -16,12 +16,22 @@ def _reasons() -> Mapping[str, str]:
     return {str(k): " ".join(str(v).split()) for k, v in (yaml.safe_load(text) or {}).items()}
 
 
-def why(row: Mapping[str, Any], estimates: list[dict[str, Any]]) -> str:
-    """Return the paragraph on one missed outcome: the figures of this run, then the reason where one is known."""
+def why(row: Mapping[str, Any], families: Collection[str] = ()) -> str:
+    """Return the paragraph on one missed outcome: the figures of this run, then the reason where one is known.
+
+    Parameters
+    ----------
+    row : mapping
+        Row of ``estimates.json``.
+    families : collection of str
+        Families of its therapies. A reason stands under the id of the outcome (``burt2019_mist#1``), else under family
+        and endpoint (``msc:edss_change``), else under the family (``msc:``).
+    """
     published: float = row["published"]["value"]
     low, high = row["pi90"]
     side = "below" if low is None or published < low else "above"  # None: not reached, which is above everything
     shown = ["not reached" if x is None else f"{x:.3g}" for x in (row["median"], low, high)]
     figures = f"Published {published:g} lies {side} the predicted {shown[0]} ({shown[1]} to {shown[2]}). "
-    reason = _reasons().get(row["outcome_id"])
+    places = [row["outcome_id"], *(f"{f}:{e}" for e in (row["endpoint"], "") for f in sorted(families))]
+    reason = next((_reasons()[p] for p in places if p in _reasons()), None)
     return figures + (reason or "No reason has been worked out for this miss yet; it stands as a miss of the model.")

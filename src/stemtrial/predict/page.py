@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,8 @@ from stemtrial.evidence import Study
 from stemtrial.predict import harm
 from stemtrial.predict.curves import SERIES, km_times, survival_endpoints
 from stemtrial.predict.estimate import FREE_OF
+from stemtrial.predict.families import families_of
+from stemtrial.predict.labels import arm_labels
 from stemtrial.predict.misses import why
 from stemtrial.predict.summary import band, number, published_of, quantiles
 from stemtrial.predict.table_one import table_one
@@ -61,7 +62,9 @@ def page_data(
             for o in missing
         ],
         "misses": [
-            {"outcome_id": e["outcome_id"], "why": why(e, estimates)} for e in estimates if e["agrees"] is False
+            {"outcome_id": e["outcome_id"], "why": why(e, families_of(protocol))}
+            for e in estimates
+            if e["agrees"] is False
         ],
         "baseline": table_one(protocol, study, seen),
         "recruitment": [{"step": s, "n": n, "fraction": n / max(1, funnel[0][1])} for s, n in funnel],
@@ -84,17 +87,6 @@ def _parameters_note(run: dict[str, Any]) -> str:
     words = {"trial_effects": "effects of the trial (hypothesis, centre, rating bias)", "parameters": "parameters"}
     held = ["sampling", *(words[w] for w in run["interval"].split("+")[1:])]
     return f"{drawn}; intervals hold {' and '.join(held) if len(held) > 1 else 'sampling only'}."
-
-
-_SPOKEN = {"ahsct": "aHSCT", "choice": "drugs", "msc": "MSC", "nsc": "NSC", "ipsc_opc": "iPSC-OPC"}
-
-
-def arm_labels(protocol: Protocol) -> dict[str, str]:
-    """Return what each arm is called: by what it gets first, and by its own name too where that does not tell it."""
-    first = {a: arm.regimen[0].therapy if arm.regimen else "" for a, arm in protocol.arms.items()}
-    told = {a: _SPOKEN.get(t, t.replace("_", " ")) or "no treatment" for a, t in first.items()}
-    alike = Counter(told.values())
-    return {a: label if alike[label] == 1 else f"{label} ({a.replace('_', ' ')})" for a, label in told.items()}
 
 
 def _km(protocol: Protocol, study: Study | None, estimates: list[dict[str, Any]], seen: Arrays) -> list[dict[str, Any]]:

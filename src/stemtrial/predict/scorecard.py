@@ -13,17 +13,16 @@ from stemtrial.errors import InputError, did_you_mean
 from stemtrial.evidence import Outcome, Study, studies, term_of
 from stemtrial.evidence.schema import VALUELESS_STATISTICS
 from stemtrial.predict.estimate import STATISTICS
+from stemtrial.predict.families import FAMILIES, families_of, families_of_study, families_of_therapies
+from stemtrial.predict.labels import spoken_arm
 from stemtrial.predict.misses import why
 from stemtrial.predict.obstacles import refuse
 from stemtrial.predict.page import DISCLAIMER
 from stemtrial.predict.run import Settings, predict, run_id_of
 from stemtrial.predict.score import Row, Z, coverages, declare, family_of, order
 from stemtrial.trial.protocol import Protocol, load_protocol, protocol_names
-from stemtrial.trial.regimen import Choice
 from stemtrial.trial.source import load_yaml
 
-FAMILIES: dict[str, str] = {"drugs": "ms", "ahsct": "hsct"}
-"""Family of a protocol's therapies -> folder of the evidence in which such studies lie."""
 _GIVEN = frozenset(s for s in STATISTICS.values()) | {"count", "mean_change", "median_change"}
 Told = Callable[[str, int, int], Callable[[str, float], None]]
 
@@ -43,7 +42,7 @@ def entries(family: str | None = None, blind: bool = False, names: Sequence[str]
 
     Parameters
     ----------
-    family : {"drugs", "ahsct"}, optional
+    family : {"drugs", "ahsct", "msc", "nsc", "opc"}, optional
         Only protocols with such a therapy; all when left out.
     blind : bool
         Only protocols of sealed studies.
@@ -67,30 +66,18 @@ def entries(family: str | None = None, blind: bool = False, names: Sequence[str]
             if said["study"] and (family is None or family in said["families"]):
                 out.append(Entry(name, said["study"], None, str(e).replace(f"{_file(name).parent}/", "")))
             continue
-        if protocol.reproduces and (family is None or family in _families(_therapies(protocol))):
+        if protocol.reproduces and (family is None or family in families_of(protocol)):
             out.append(Entry(protocol.protocol, protocol.reproduces, protocol, None))
     known = studies()
     return [e for e in out if e.study in known and (not blind or known[e.study].role == "sealed")]
-
-
-def _families(therapies: set[str]) -> set[str]:
-    return {"ahsct"} if "ahsct" in therapies else {"drugs"}
-
-
-def _therapies(protocol: Protocol) -> set[str]:
-    found: set[str] = set()
-    for arm in protocol.arms.values():
-        for entry in arm.regimen:
-            found |= set(entry.of) if isinstance(entry, Choice) else {entry.therapy}
-    return found
 
 
 def _said(name: str) -> dict[str, Any]:
     """What a protocol that is refused says of itself: its study and families, as far as the file can be read."""
     try:
         data, _ = load_yaml(_file(name))
-        given = {e["therapy"] for arm in data["arms"].values() for e in arm["regimen"]}
-        return {"study": data.get("reproduces"), "families": _families(given)}
+        given = {str(e["therapy"]) for arm in data["arms"].values() for e in arm["regimen"]}
+        return {"study": data.get("reproduces"), "families": families_of_therapies(given)}
     except (InputError, KeyError, TypeError, AttributeError):
         return {"study": None, "families": set()}
 
@@ -124,8 +111,8 @@ def scorecard(
     -------
     dict
         Plain data: ``settings``, ``z`` (its definition), ``coverage`` (:func:`~stemtrial.predict.score.coverages`),
-        ``rows`` (rows of ``estimates.json`` that predict a published outcome, with ``protocol, role, cohort, family,
-        term, headline, why_not, weight, inside50, inside90, why``; misses first), ``not_predicted`` (``study,
+        ``rows`` (rows of ``estimates.json`` that predict a published outcome, with ``protocol, therapies, role, cohort,
+        family, term, headline, why_not, weight, inside50, inside90, why``; misses first), ``not_predicted`` (``study,
         outcome_id, endpoint, statistic, reason``), ``not_run`` (``protocol, study, reason, fault``), ``protocols``.
     """
     if settings.patients is not None:
@@ -157,7 +144,7 @@ def scorecard(
     declare(rows, known)
     rows.sort(key=order)
     for row in rows:
-        row["why"] = why(row, rows) if row["agrees"] is False else None
+        row["why"] = why(row, row["therapies"]) if row["agrees"] is False else None
     return {
         "settings": {
             "disease": "ms", "family": family, "blind": blind, "replicates": settings.replicates,
@@ -205,6 +192,7 @@ def _rows(e: Entry, study: Study, estimates: list[Row]) -> list[Row]:
                 "family": family_of(o),
                 "term": term_of(o.endpoint).id,
                 "protocol": e.name,
+                "therapies": sorted(families_of(e.protocol)) if e.protocol else [],
                 "arms": _labels(e.protocol, row["arm"]),
                 **row,
                 "inside50": _inside(row, "pi50"),
@@ -217,16 +205,7 @@ def _rows(e: Entry, study: Study, estimates: list[Row]) -> list[Row]:
 def _labels(protocol: Protocol | None, arm: Any) -> str:
     """Who a row is about, in words that stand without the protocol."""
     names = [arm] if isinstance(arm, str) else arm
-    return " vs ".join(names) if protocol is None else " vs ".join(_arm(protocol, a) for a in names)
-
-
-def _arm(protocol: Protocol, arm: str) -> str:
-    given = []
-    for entry in protocol.arms[arm].regimen:
-        ratio = getattr(entry, "settings", {}).get("dose_ratio")
-        name = "drugs" if isinstance(entry, Choice) else entry.therapy.replace("_", " ")
-        given.append(name if ratio in (None, 1) else f"{name} x {ratio:g}")
-    return " + ".join(dict.fromkeys(given)).replace("ahsct", "aHSCT") or "placebo"
+    return " vs ".join(names) if protocol is None else " vs ".join(spoken_arm(protocol, a) for a in names)
 
 
 def _inside(row: Row, interval: str) -> bool | None:
@@ -253,12 +232,12 @@ def _not_predicted(
     for e in found:
         of_study.setdefault(e.study, []).append(e.name)
     refused = {n["protocol"] for n in not_run}
-    folders = set(FAMILIES.values()) if family is None else {FAMILIES[family]}
+    wanted = set(FAMILIES) if family is None else {family}
     roles: set[Literal["fit", "test", "sealed", "context"]] = {"sealed"} if blind else {"fit", "test", "sealed"}
     out = []
     for study in studies().values():
         named = of_study.get(study.id, [])
-        if not named and (study.disease != "ms" or study.family not in folders or study.role not in roles):
+        if not named and (study.disease != "ms" or not families_of_study(study) & wanted or study.role not in roles):
             continue
         for o in study.outcomes:
             if o.outcome_id not in done:

@@ -27,7 +27,7 @@ def claims_of(protocol: Protocol) -> list[dict[str, Any]]:
             "quantities": dict(c.quantities),
             "sources": list(c.sources),
         }
-        for c in (known[name] for name in getattr(protocol, "claims", ()))
+        for c in (known[name] for name in protocol.claims)
     ]
 
 
@@ -50,7 +50,7 @@ def published_beside(protocol: Protocol) -> list[dict[str, Any]]:
             "arms": [{"arm": a.id, "therapy": a.therapy, "n": a.n} for a in s.arms],
             "outcomes": [_outcome(o) for o in s.outcomes],
         }
-        for s in (known[name] for name in getattr(protocol, "beside", ()))
+        for s in (known[name] for name in protocol.beside)
     ]
 
 
