@@ -10,7 +10,7 @@ from hypothesis import settings as hyp
 from hypothesis import strategies as st
 
 from stemtrial.kernel import Schedule
-from stemtrial.therapy import graft
+from stemtrial.therapy import compose_ms, graft
 from stemtrial.therapy.family import Given
 from stemtrial.therapy.prescribe import FAMILIES
 
@@ -217,3 +217,15 @@ def test_cells_and_tissue_are_never_negative(people, point, fields, product, mis
             assert ((values >= 0) & (values <= 1)).all(), name
     assert (course.seen["nsc_cells_1e6"] >= 0).all()
     assert (course.state["S"] >= 0).all()
+
+
+def test_the_readable_kernel_agrees_with_the_fast_one(people, point):
+    n, states = 4, []
+    for backend in ("numba", "numpy"):
+        kernel = compose_ms(("nsc", "opc"), backend=backend)
+        short = TACROLIMUS | {"immunosuppression_days": 40, "taper_days": 20, "courses": 2, "every_days": 60}
+        plan = [schedule(kernel, n, "nsc", FOETAL | short, point), schedule(kernel, n, "ipsc_opc", PRECURSORS, point)]
+        crowd = people(kernel, n)
+        kernel.advance(crowd, 0, 130, point, 5, schedule=Schedule.join(plan), threads=1)
+        states.append(crowd.state)
+    np.testing.assert_allclose(states[0], states[1], rtol=1e-11, atol=1e-14)
