@@ -232,12 +232,12 @@ def _not_predicted(
     for e in found:
         of_study.setdefault(e.study, []).append(e.name)
     refused = {n["protocol"] for n in not_run}
-    wanted = set(FAMILIES) if family is None else {family}
     roles: set[Literal["fit", "test", "sealed", "context"]] = {"sealed"} if blind else {"fit", "test", "sealed"}
     out = []
     for study in studies().values():
         named = of_study.get(study.id, [])
-        if not named and (study.disease != "ms" or not families_of_study(study) & wanted or study.role not in roles):
+        asked = study.family in FAMILIES.values() if family is None else family in families_of_study(study)
+        if not named and (study.disease != "ms" or not asked or study.role not in roles):
             continue
         for o in study.outcomes:
             if o.outcome_id not in done:

@@ -16,6 +16,7 @@ def scored(call, tmp_path_factory):
         folder = tmp_path_factory.mktemp("scorecard")
         m.chdir(folder)
         m.setenv("COLUMNS", "120")
+        m.setattr("stemtrial.predict.scorecard.protocol_names", lambda: ["mist"])
         said = call(*SMALL)
         return said, call(*SMALL, "--json"), folder / "card"
 

@@ -179,7 +179,9 @@ def test_the_folder_holds_what_the_prediction_holds(reference):
         assert list(frame.columns) == list(table)
         for k, v in table.items():
             np.testing.assert_array_equal(frame[k].to_numpy(), v)
-    assert json.loads(json.dumps(as_json(reference), allow_nan=False)).keys() == {"run", "estimates", "baseline"}
+    assert json.loads(json.dumps(as_json(reference), allow_nan=False)).keys() == {
+        "run", "estimates", "baseline", "adverse_events", "claims", "beside",
+    }  # fmt: skip
 
 
 def test_the_estimates_summarise_the_table_of_estimates(reference):

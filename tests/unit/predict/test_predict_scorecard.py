@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -13,6 +14,7 @@ from stemtrial.errors import InputError
 from stemtrial.evidence import studies
 from stemtrial.predict import protocol_of
 from stemtrial.predict.compare import protocols_of, reproductions
+from stemtrial.predict.families import FAMILIES, families_of_study
 from stemtrial.predict.run import Settings
 from stemtrial.predict.scorecard import entries, scorecard
 from stemtrial.trial.protocol import load_protocol, protocol_names
@@ -85,7 +87,7 @@ def test_every_outcome_of_a_study_with_a_role_is_predicted_or_said_why(card):
     wanted = {
         o.outcome_id
         for s in studies().values()
-        if s.disease == "ms" and s.family in ("ms", "hsct") and s.role in ("fit", "test", "sealed")
+        if s.disease == "ms" and s.family in ("ms", "hsct", "cells") and s.role in ("fit", "test", "sealed")
         for o in s.outcomes
     }
     assert wanted <= told
@@ -142,15 +144,40 @@ def test_all_packaged_protocols_that_reproduce_a_study_are_entered():
 
 
 def test_families_and_blind_choose():
-    assert [e.name for e in entries("ahsct")] == ["mist"]
-    drugs = {e.name for e in entries("drugs")}
-    assert "mist" not in drugs
-    assert "affirm" in drugs
+    named = {f: {e.name for e in entries(f)} for f in FAMILIES}
+    assert {"mist", "astims"} <= named["ahsct"]
+    assert "affirm" in named["drugs"]
+    assert "petrou-2020" in named["msc"]
+    assert "genchi-2023" in named["nsc"]
+    assert named["opc"] == set(), "nobody has published a trial of oligodendrocyte precursors from iPSC in MS"
+    for f, g in itertools.combinations(FAMILIES, 2):
+        assert not named[f] & named[g]
     sealed = entries(blind=True)
     assert sealed
     assert {studies()[e.study].role for e in sealed} == {"sealed"}
     with pytest.raises(InputError, match=r"family 'drug' is not known; did you mean 'drugs'"):
         entries("drug")
+
+
+@pytest.mark.parametrize(
+    ("study", "families"),
+    [
+        ("burt2019_mist", {"ahsct"}),
+        ("polman2006_affirm", {"drugs"}),
+        ("petrou2020_brain", {"msc"}),
+        ("cohen2023_nurown", {"msc"}),
+        ("genchi2023_stems", {"nsc"}),
+    ],
+)
+def test_a_study_belongs_to_the_family_of_its_arms(study, families):
+    assert families_of_study(studies()[study]) == families
+
+
+def test_what_a_family_does_not_predict_is_of_its_studies(tmp_path):
+    card = scorecard(SETTINGS, tmp_path, family="nsc", names=[])
+    told = {n["study"] for n in card["not_predicted"]}
+    assert told
+    assert all(families_of_study(studies()[s]) == {"nsc"} for s in told)
 
 
 def test_blind_predicts_sealed_studies_only(tmp_path, monkeypatch):
