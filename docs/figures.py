@@ -1,7 +1,8 @@
 """Makes the pictures of the documentation from a run: `python docs/figures.py [RUN_FOLDER]` (needs Chromium).
 
 Without a folder, `stemtrial run mist` is run first. `python docs/figures.py natural_history` makes those of
-docs/natural_history.md instead, and its table; `python docs/figures.py readout` does so for docs/readout.md.
+docs/natural_history.md instead, and its table; `python docs/figures.py readout` does so for docs/readout.md,
+`python docs/figures.py reconstitution` for docs/reconstitution.md.
 """
 
 from __future__ import annotations
@@ -12,9 +13,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 from plotly.offline import get_plotlyjs
+from plotly.subplots import make_subplots
 
 from stemtrial.kernel import default_threads
+from stemtrial.observe import instruments
+from stemtrial.observe.blood import BLOOD
+from stemtrial.parameters import point_draw
 from stemtrial.predict import Settings, predict
 from stemtrial.predict.natural_curves import pictures
 from stemtrial.predict.natural_history import natural_history
@@ -108,6 +114,39 @@ def readout(protocol: str = "affirm", replicates: int = 100) -> None:
     page.write_text(before + made + after, encoding="utf-8")
 
 
+def reconstitution(people: int = 10_000, transplants: int = 30_000) -> None:
+    """Draw the blood after transplantation, and put its tables and those of harm into docs/reconstitution.md."""
+    sys.path.insert(0, str(HERE.parent.parent))
+    from validation.reconstitution import CY, DAYS, TBI, page, transplanted
+    from validation.transplant_harms import page as harms
+
+    p = point_draw()[0]
+    drawn = (("cyclophosphamide, ATG", CY, "#1f5fa8"), ("irradiation, ATG, CD34-selected", TBI, "#c2571a"))
+    names = [*BLOOD]
+    fig = make_subplots(2, 4, subplot_titles=[f"{instruments()[n].label}, {instruments()[n].unit}" for n in names])
+    for label, regimen, colour in drawn:
+        blood = transplanted(*regimen, people, p)
+        for k, name in enumerate(names):
+            low, mid, high = np.quantile(blood.count(name), [0.05, 0.5, 0.95], axis=1)
+            place, months = {"row": k // 4 + 1, "col": k % 4 + 1}, np.array(DAYS) / 30.44
+            band = {"mode": "lines", "line": {"width": 0}, "showlegend": False, "hoverinfo": "skip"}
+            fig.add_scatter(x=months, y=high, **band, **place)
+            fig.add_scatter(x=months, y=low, fill="tonexty", fillcolor=f"{colour}22", **band, **place)
+            fig.add_scatter(
+                x=months, y=mid, mode="lines", line={"color": colour}, name=label, showlegend=k == 0, **place
+            )
+    fig.update_xaxes(range=[0, 24], dtick=6, title_text="months", title_standoff=4)
+    fig.update_yaxes(rangemode="tozero")
+    fig.update_annotations(font_size=12)
+    fig.update_layout(legend={"orientation": "h", "y": -0.16}, margin={"l": 40, "r": 10, "t": 40, "b": 70})
+    picture([fig], HERE / "reconstitution.png", 1200, 560)
+    text = HERE.parent / "reconstitution.md"
+    before, _, rest = text.read_text(encoding="utf-8").partition("<!-- tables: made by docs/figures.py -->\n")
+    _, _, after = rest.partition("<!-- end -->\n")
+    made = f"{page(people, p)}\n\n## Harm beside what was published\n\n{harms(transplants, p)}\n"
+    text.write_text(f"{before}<!-- tables: made by docs/figures.py -->\n{made}<!-- end -->\n{after}", encoding="utf-8")
+
+
 def main() -> None:
     """Run MIST if need be, and draw."""
     if sys.argv[1:] == ["natural_history"]:
@@ -115,6 +154,9 @@ def main() -> None:
         return
     if sys.argv[1:] == ["readout"]:
         readout()
+        return
+    if sys.argv[1:] == ["reconstitution"]:
+        reconstitution()
         return
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     p = predict(load_protocol("mist"), Settings(threads=default_threads()), folder=folder)
