@@ -28,7 +28,7 @@ def _published(r: Row) -> str:
     return number(shown(r, scale_of(r))["value"])
 
 
-def show_no_effect(estimates: Sequence[Row], names: Names) -> None:
+def show_no_effect(estimates: Sequence[Row], design: str, names: Names) -> None:
     """Print each outcome of a trial without a comparator with no effect at all."""
     rows = [r for r in estimates if r.get("no_effect")]
     if not rows:
@@ -41,9 +41,10 @@ def show_no_effect(estimates: Sequence[Row], names: Names) -> None:
             for r in rows
             for gone in [r["no_effect"]]
         ],
-        fold=[0],
+        fold=[0, 1],
     )
-    text.note("regression to the mean, selection on past activity and healing alone; the trial has no control arm")
+    why = "the trial has no control arm" if design == "single_arm" else "its arms were not allocated by chance"
+    text.note(f"regression to the mean, selection on past activity and healing alone; {why}")
     if any(r["no_effect"]["without_rating_bias"] is not None for r in rows):
         text.note("open raters' hope is in both; without it: no_effect.without_rating_bias in the JSON and the report")
 
@@ -62,7 +63,7 @@ def show_hypotheses(estimates: Sequence[Row], weights: Sequence[Mapping[str, Any
              _summary(r, r)]
             for r in rows
         ],
-        fold=[0],
+        fold=[0, 1],
     )  # fmt: skip
 
 

@@ -77,8 +77,9 @@ def _no_effect_words(run: Mapping[str, Any], rows: Sequence[Row]) -> str:
     out = (
         f"{said}, so that a change is not an effect. Here the same virtual patients live through the same trial once "
         "more, with the same random numbers, and every benefit and every harm of the therapy is switched off. What "
-        "remains comes from the design: patients enter when they are worse than usual and come back towards their own "
-        "mean, those who were selected on past activity have less of it later, and deficits from recent relapses heal."
+        "remains is the disease, which goes on, and the design: patients enter when they are worse than usual and come "
+        "back towards their own mean, those who were selected on past activity have less of it later, and deficits "
+        "from recent relapses heal."
     )
     if any(finite((r.get("no_effect") or {}).get("without_rating_bias")) is not None for r in rows):
         out += (
@@ -178,14 +179,17 @@ def told_section(result: Mapping[str, Any], names: Names) -> Section | None:
     claims, beside = result.get("claims") or (), result.get("beside") or ()
     if not claims and not beside:
         return None
+    title = "What the article says, what the record says, what the model says"
     intro = (
         "A trial as it was told to the public, beside the record. Claims are quoted from the article; the record is "
         "what was published or registered, the model's numbers are those of this run. Nothing here is scored."
     )
+    if not claims:
+        title, intro = "What the model says, and what was published", "Studies beside this one, shown and never scored."
     tables = [claims_table(claims)] if claims else []
     tables += [model_table(list(result.get("estimates") or ()), names)]
     tables += [published_table(study) for study in beside]
-    return Section("told", "What the article says, what the record says, what the model says", intro, [], tables)
+    return Section("told", title, intro, [], tables)
 
 
 def claims_table(claims: Sequence[Mapping[str, Any]]) -> TableView:
