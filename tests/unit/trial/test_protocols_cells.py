@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from stemtrial.endpoint import find
 from stemtrial.evidence import study
-from stemtrial.predict.estimate import rows_of
+from stemtrial.predict.estimate import AT_A_VISIT, SHARES, rows_of
 from stemtrial.predict.obstacles import obstacles
 from stemtrial.trial.protocol import load_protocol
 from stemtrial.trial.rules import HazardRule
@@ -142,6 +143,14 @@ def test_doses_lie_within_those_published(reproduced):
             if _dose(e) > 0:
                 assert ("dose_1e6_per_kg" in e.settings) == ("/kg" in dose.unit), name
                 assert min(numbers) * 0.99 <= _dose(e) * 1e6 <= max(numbers) * 1.01, name
+
+
+def test_shares_of_what_a_visit_shows_are_not_read_in_the_middle_of_its_window(protocol):
+    """A share at a planned day would miss the patients who come later in the window of that visit."""
+    for use in protocol.endpoints.all:
+        definition = find(use.id)
+        if use.estimator in SHARES and use.at_years and definition.rule in AT_A_VISIT:
+            assert getattr(definition, "event_time", None) == "scheduled", use.id
 
 
 def test_articles_tell_their_claims_beside_what_was_published():
