@@ -13,7 +13,17 @@ from stemtrial.cli import text
 from stemtrial.cli.running import FEW_REPLICATES, Options, progress
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.report.scorecard_figures import z_text
-from stemtrial.report.words import count, number, scale_of, shown, span, statistic
+from stemtrial.report.words import (
+    NO_HUMAN_DATA,
+    NO_HUMAN_DATA_MARK,
+    count,
+    interval_words,
+    number,
+    scale_of,
+    shown,
+    span,
+    statistic,
+)
 
 DISEASES = ("ms", "als")
 SHOWN = 25
@@ -131,7 +141,8 @@ def _show(card: Mapping[str, Any], folder: Path, *, few: bool) -> None:
     for reason, n in Counter(r["reason"] for r in card["not_predicted"]).most_common():
         text.note(f"{count(n)}: {reason}")
     text.heading("Mind")
-    told = ["intervals hold sampling only: what is not known about the parameters would make them wider"]
+    held = interval_words(s["interval"]) + (" only" if "+" not in s["interval"] else ", not parameters")
+    told = [f"intervals hold {held}: what is not known about the parameters would make them wider"]
     told += [f"{s['replicates']} replicates are few: the ends of the intervals are rough; use 100 or more"] * few
     told += ["patients at baseline are context and are not scored"]
     text.bullets(told)
@@ -147,7 +158,9 @@ def _table(rows: list[Mapping[str, Any]]) -> None:
             [
                 r["protocol"],
                 f"{r['endpoint']}: {statistic(r['statistic'])}",
-                r["arms"] + ("" if r["time_years"] is None else f", {r['time_years']:.3g} y"),
+                r["arms"]
+                + ("" if r["time_years"] is None else f", {r['time_years']:.3g} y")
+                + f" {NO_HUMAN_DATA_MARK}" * (NO_HUMAN_DATA in r["labels"]),
                 span(v["pi90"]) + (f" {v['unit']}" if v["unit"] else ""),
                 number(v["value"]),
                 z_text(r["z"]),
@@ -163,7 +176,7 @@ def _table(rows: list[Mapping[str, Any]]) -> None:
 
 def _groups(coverage: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     out = [("all headlines", coverage["all"])]
-    return out + [(f"{key} {name}", c) for key in ("role", "family") for name, c in coverage[key].items()]
+    return out + [(f"{key} {name}", c) for key in ("role", "therapy", "family") for name, c in coverage[key].items()]
 
 
 def _coverage(which: str, c: Mapping[str, Any]) -> list[str]:

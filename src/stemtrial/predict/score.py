@@ -135,11 +135,13 @@ def coverage(rows: Iterable[Row], seed: int = 0) -> dict[str, Any]:
 
 
 def coverages(rows: Sequence[Row]) -> dict[str, Any]:
-    """Return the coverage over all headlines, and by role, endpoint family and endpoint."""
+    """Return the coverage over all headlines, and by role, endpoint family, endpoint and family of therapies."""
     out: dict[str, Any] = {"all": coverage(rows)}
     for key in ("role", "family", "term"):
         values = sorted({r[key] for r in rows if r["headline"]})
         out[key] = {v: coverage([r for r in rows if r[key] == v]) for v in values}
+    given = sorted({t for r in rows if r["headline"] for t in r.get("therapies", ())})
+    out["therapy"] = {t: coverage([r for r in rows if t in r.get("therapies", ())]) for t in given}
     return out
 
 

@@ -20,6 +20,7 @@ from stemtrial.predict.obstacles import refuse
 from stemtrial.predict.page import DISCLAIMER
 from stemtrial.predict.run import Settings, predict, run_id_of
 from stemtrial.predict.score import Row, Z, coverages, declare, family_of, order
+from stemtrial.predict.summary import interval_of
 from stemtrial.trial.protocol import Protocol, load_protocol, protocol_names
 from stemtrial.trial.source import load_yaml
 
@@ -148,7 +149,8 @@ def scorecard(
     return {
         "settings": {
             "disease": "ms", "family": family, "blind": blind, "replicates": settings.replicates,
-            "seed": settings.seed, "draws": 1, "interval": "sampling",
+            "seed": settings.seed, "draws": 1,
+            "interval": interval_of(1, any("trial_effects" in r["interval"] for r in rows)),
         },
         "z": Z,
         "coverage": coverages(rows),

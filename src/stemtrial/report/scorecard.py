@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from stemtrial.endpoint import definitions
 from stemtrial.evidence import terms
 from stemtrial.report.page import document, write_whole
 from stemtrial.report.scorecard_figures import (
+    by_term,
     calibration,
     comparison,
     family_name,
+    heading_of,
     trial_of,
     verdict_of,
     who_of,
@@ -21,7 +24,21 @@ from stemtrial.report.scorecard_figures import (
 )
 from stemtrial.report.sections import FigureView, slug, view_of
 from stemtrial.report.tables import Cell, TableView
-from stemtrial.report.words import count, finite, group_by_scale, number, plain, scale_of, shown, span, statistic
+from stemtrial.report.words import (
+    NO_HUMAN_DATA,
+    NO_HUMAN_DATA_MARK,
+    Scale,
+    count,
+    finite,
+    group_by_scale,
+    interval_words,
+    number,
+    plain,
+    scale_of,
+    shown,
+    span,
+    statistic,
+)
 
 Row = Mapping[str, Any]
 ROLES = {
@@ -29,6 +46,11 @@ ROLES = {
     "test": "test: held out",
     "sealed": "sealed: predicted only",
 }
+
+
+THERAPIES = {"drugs": "Drugs", "ahsct": "aHSCT", "msc": "MSC", "nsc": "NSC", "opc": "iPSC-OPC"}
+MOST_ROWS = 40
+"""Rows of one picture; more are drawn in several, terms kept together where they fit."""
 
 
 def labels_of(rows: Sequence[Row]) -> dict[str, str]:
@@ -48,6 +70,8 @@ def coverage_rows(card: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, 
     told = card["coverage"]
     out = [("All", "All headlines", told["all"])]
     out += [("Role", r.capitalize(), told["role"][r]) for r in ("fit", "test") if r in told["role"]]
+    therapies = told.get("therapy", {})
+    out += [("Therapy", THERAPIES.get(t, t), c) for t, c in therapies.items() if len(therapies) > 1]
     out += [("Family", family_name(f), c) for f, c in told["family"].items()]
     labels = Counter(terms()[t].label for t in told["term"])
     for t, c in told["term"].items():
@@ -92,8 +116,9 @@ def row_table(rows: Sequence[Row], labels: Mapping[str, str], caption: str, full
         words, tone = verdict_of(row)
         z, published = finite(row.get("z")), row.get("published") or {}
         checked = str(published.get("verification") or "")
+        mark = (NO_HUMAN_DATA_MARK,) if NO_HUMAN_DATA in (row.get("labels") or ()) else ()
         cells = [
-            Cell(trial_of(row), (who_of(row), str(row["outcome_id"])) if full else (who_of(row),)),
+            Cell(trial_of(row), (who_of(row), *((str(row["outcome_id"]),) if full else ()), *mark)),
             Cell(labels[row["endpoint"]], (statistic(row["statistic"]) + unit,)),
             Cell(span(s["pi90"]), sort=s["pi90"][0]),
             Cell(number(s["median"]), sort=s["median"]),
@@ -110,21 +135,47 @@ def row_table(rows: Sequence[Row], labels: Mapping[str, str], caption: str, full
     return TableView(caption, columns, out, {2, 3, 4, 5}, sortable=full, ids=ids)
 
 
+def _therapy(row: Row) -> str:
+    """Family of the therapies of a row; of several the first."""
+    return str((row.get("therapies") or ["drugs"])[0])
+
+
+def _pictures(rows: Sequence[Row]) -> Iterator[tuple[list[Row], Scale, str, str]]:
+    """Split rows of a family of endpoints into pictures that can be read: by scale and therapy, of limited length."""
+    for scale, members in group_by_scale(rows):
+        for therapy in sorted({_therapy(r) for r in members}, key=list(THERAPIES).index):
+            mine = by_term([r for r in members if _therapy(r) == therapy])
+            parts: list[list[Row]] = [[]]
+            for _, of_term in groupby(mine, key=heading_of):
+                found = list(of_term)
+                if parts[-1] and len(parts[-1]) + len(found) > MOST_ROWS:
+                    parts.append([])
+                while found:
+                    room = MOST_ROWS - len(parts[-1])
+                    parts[-1] += found[:room]
+                    found = found[room:]
+                    parts += [[]] if found else []
+            for k, part in enumerate(parts):
+                yield part, scale, therapy, f", part {k + 1} of {len(parts)}" if len(parts) > 1 else ""
+
+
 def _families(rows: Sequence[Row], labels: Mapping[str, str]) -> list[dict[str, Any]]:
     groups: defaultdict[str, list[Row]] = defaultdict(list)
     for row in rows:
         groups[str(row["family"])].append(row)
+    several = len({_therapy(r) for r in rows}) > 1
     out = []
     for family in sorted(groups, key=lambda f: -len(groups[f])):
         views: list[FigureView] = []
-        for scale, members in group_by_scale(groups[family]):
+        for members, scale, therapy, part in _pictures(groups[family]):
             scored = [r for r in members if r["agrees"] is not None]
             inside = sum(bool(r["agrees"]) for r in scored)
             said = f"{inside} of {len(scored)} inside the 90 % interval." if scored else "Sealed: nothing to score."
             words = scale.title if scale.title[1:2].isupper() else scale.title[:1].lower() + scale.title[1:]
-            title = f"{family_name(family)}: {words}"
+            told = THERAPIES.get(therapy, therapy).replace("Drugs", "drugs")
+            title = f"{family_name(family)}: {words}{f', {told}' if several else ''}{part}"
             table = row_table(members, labels, f"{title}, predicted beside published.")
-            ident = f"{'rows' if scored else 'sealed'}-{slug(family)}-{slug(scale.key)}"
+            ident = f"{'rows' if scored else 'sealed'}-{slug(f'{family} {scale.key} {therapy} {part}')}"
             views.append(view_of(comparison(members, labels), ident, title, f"{title}. {said}", said, table))
         out.append({"id": slug(family), "title": family_name(family), "figures": views})
     return out
@@ -179,6 +230,7 @@ def render_scorecard(card: Mapping[str, Any]) -> str:
         "scorecard.html",
         pictures,
         settings=card["settings"],
+        held=interval_words(card["settings"].get("interval") or "sampling"),
         coverage=card["coverage"]["role"].get("test", card["coverage"]["all"]),
         held_out="test" in card["coverage"]["role"],
         percent=percent,
