@@ -7,6 +7,7 @@ with the same counters, hence the same bits, up to their screening day, and are 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -193,27 +194,22 @@ def recruit(
         "draw": draw % len(draws),
         "care": [care.course, care.before_entry, list(care.entry_years), care.era],
         "rules": [r.text for r in rules.rules],
-        "wanted": wanted,
-        "pool": [BATCH, max_pool],
+        "batch": BATCH,
         "code": package_hash("cohort", "observe", "therapy"),
     }
-
-    def compute() -> dict[str, NDArray[Any]]:
-        parts: list[dict[str, NDArray[Any]]] = []
-        found = 0
-        for first in range(0, max_pool, BATCH):
-            if progress is not None:
-                progress("recruiting", min(1.0, found / wanted))
-            part = _batch(kernel, draws[draw], care, rules, first, threads)
-            parts.append(part)
-            found += len(part["index"])
-            if found >= wanted or (first >= 9 * BATCH and found == 0):
-                break
-        out = {k: np.concatenate([p[k] for p in parts]) for k in parts[0] if k != "funnel"}
-        out["funnel"] = np.sum([p["funnel"] for p in parts], axis=0)
-        return out
-
-    arrays, _ = cached("recruits", identity, compute)
+    parts: list[dict[str, NDArray[Any]]] = []
+    found = 0
+    for first in range(0, max_pool, BATCH):  # each batch is kept, so that who wants more goes on where another stopped
+        if progress is not None:
+            progress("recruiting", min(1.0, found / wanted))
+        batch = functools.partial(_batch, kernel, draws[draw], care, rules, first, threads)
+        part, _ = cached("recruits", identity | {"first": first}, batch)
+        parts.append(part)
+        found += len(part["index"])
+        if found >= wanted or (first >= 9 * BATCH and found == 0):
+            break
+    arrays = {k: np.concatenate([p[k] for p in parts]) for k in parts[0] if k != "funnel"}
+    arrays["funnel"] = np.sum([p["funnel"] for p in parts], axis=0)
     found_by = "referred after a relapse" if course.referral == "relapse" else "alive at screening"
     steps = [f"people with {course.label}", found_by]
     ordered = _ordered(rules)

@@ -265,3 +265,14 @@ def test_wanted_is_enough_to_draw_with_replacement():
     assert wanted_recruits(110) == 2750
     assert wanted_recruits(300) == 5000
     assert wanted_recruits(1900) == 19_000
+
+
+def test_who_wants_more_goes_on_where_another_stopped(everything, small, empty_cache, monkeypatch):
+    many = rules("relapses_last_12_months >= 0")
+    screened, batch = [], room._batch
+    monkeypatch.setattr(room, "_batch", lambda *a: screened.append(a[4]) or batch(*a))
+    few = recruit(everything, point_draw(), 0, CARE, many, 10, max_pool=4500)
+    more = recruit(everything, point_draw(), 0, CARE, many, 10**6, max_pool=4500)
+    assert screened == [0, 1500, 3000]
+    assert (more.index[: len(few)] == few.index).all()
+    assert (few.screened, more.screened) == (1500, 4500)
