@@ -184,6 +184,8 @@ def _rate(f: Any, w: Any, day: Any, h: Any, last: Any, z: Any, beta: Any, p: Any
                 error += common + p.rater_slow_sd * slow + beta[i]
             fs[i, k] = int(min(max(math.floor(g[k] + error + 0.5), 0.0), float(FS_MAX[k])))
         amb += p.rater_amb_white_sd * z[i, 8] + p.rater_amb_per_common * common + p.rater_amb_slow_sd * h[i, 0]
+        if g[0] > p.rater_affected_above:
+            amb += p.rater_amb_per_open * beta[i]
         edss[i] = max(_fs_step(fs[i]), _amb_step(amb, p))
     return -1
 
@@ -339,7 +341,8 @@ def rate_edss(
     normals : ndarray, shape (rows, 17)
         Standard normals (:data:`N_NORMALS`).
     beta_open : array_like of float
-        Rating bias in FS grades, added to affected systems; only for treated patients whose rater is not blind.
+        Rating bias in FS grades, added to affected systems and, as a share, to impaired ambulation; only for treated
+        patients whose rater is not blind.
     parameters : EdssParameters, optional
         Default: the declared values.
 

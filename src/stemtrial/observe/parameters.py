@@ -55,6 +55,7 @@ class EdssParameters(NamedTuple):
     rater_slow_common: float
     rater_slow_own: float
     rater_amb_slow_sd: float
+    rater_amb_per_open: float
     rater_slow_tau_days: float
     amb_thresholds: tuple[float, ...]
 

@@ -258,6 +258,8 @@ def _one(row: Row, a: Analysed) -> Floats:
     if row.estimator in ("per_scan", "per_scan_ratio"):
         return _per_scan(row, a, treated, include)
     whole = row.estimator in ("cox", "logrank", "median_time", "kaplan_meier", "kaplan_meier_complement")
+    if row.estimator in SHARES and definition.rule in AT_A_VISIT:
+        whole = True  # what a visit shows by a time is read when its window has closed
     match a.derive(row.endpoint, None if whole else row.time_years):
         case Events() as data:
             value = _of_events(row, a.square(data.time_years), a.square(data.event), treated, include, _read_at(row, a))
@@ -371,7 +373,8 @@ def _of_events(row: Row, time: Floats, event: Bools, treated: Any, include: Bool
     if row.estimator == "median_time":
         return analysis.median_time(time, event, include).value
     if row.estimator in SHARES:
-        return _share(row, event ^ free, treated, include)
+        by_then = event if at_years is None else event & (time <= at_years + 1e-9)
+        return _share(row, by_then ^ free, treated, include)
     if row.estimator in ("kaplan_meier", "kaplan_meier_complement"):
         assert at_years is not None  # the protocol's check asks for times
         curve = analysis.kaplan_meier(time, event, [at_years], include)

@@ -212,5 +212,4 @@ def test_register_and_parameters_are_complete():
         assert set(entry) == {"value", "unit", "meaning", "source", "prior"}, name
         prior = entry["prior"]
         needs = {"lognormal": {"sd"}, "normal": {"sd"}, "fixed": set()}[prior["dist"]]
-        # raters are blind unless a protocol opens them: the prior of their bias has a centre of its own
-        assert set(prior) - {"dist"} == needs | ({"mean"} if name == "rater_beta_open" else set()), name
+        assert set(prior) - {"dist"} == needs, name
