@@ -248,5 +248,6 @@ def build_ms(m: Model, *, truth: bool = False) -> None:
     m.observe("chronic_active_ml", d_brain * (M / (M + ms("rim_half"))), "ml", "lesion volume with a smouldering rim")
     m.observe("days_since_relapse", last, "d", "days since the last reported relapse")
     m.observe("alive", alive, "1", "1 until death")
+    m.observe("b_cells", B, "rel", "B cells, by memory B cells")
     m.observe("clones", C, "share", "autoreactive clone pool")
     m.observe("smouldering", M, "rel", "smouldering inflammation")

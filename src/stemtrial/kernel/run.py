@@ -76,6 +76,14 @@ class Ragged:
         return Ragged(at, d[order], order.astype(np.int64))
 
 
+def _padded(amounts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Amounts with all columns that a dose may read: compiled code does not check bounds."""
+    n, columns = amounts.shape
+    if columns > MAX_AMOUNTS:
+        raise InputError(f"a dose carries {columns} amounts, more than {MAX_AMOUNTS}; leave some out")
+    return np.ascontiguousarray(np.hstack([amounts, np.zeros((n, MAX_AMOUNTS - columns))]))
+
+
 @dataclass(frozen=True)
 class Schedule:
     """Dose events as data: which patient gets which dose on which day, with its amounts."""
@@ -274,7 +282,7 @@ class Kernel:
             "dose_at": dosing.at,
             "dose_step": dosing.day * spd,
             "dose_kind": np.ascontiguousarray(doses.dose[dosing.order]),
-            "dose_amount": np.ascontiguousarray(doses.amounts[dosing.order]),
+            "dose_amount": _padded(doses.amounts[dosing.order]),
             "visit_at": visiting.at,
             "visit_step": visiting.day * spd,
             "observed": observed,

@@ -27,7 +27,6 @@ def on_ms(m: Model) -> None:
     b_cells, b_to = m.state_node("B"), m.state_node("B_to")
     m.modify("b_return", faster)
     m.modify("effector_drive", 1.0 - direct * maximum(0.0, 1.0 - b_cells))
-    m.observe("b_cells", b_cells, "rel", "memory B cells")
 
     def define(drug: str) -> None:
         def start(e: Effect) -> None:

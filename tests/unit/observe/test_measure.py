@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from stemtrial.errors import InputError
 from stemtrial.observe import View, instruments, measure
+from stemtrial.observe.blood import BLOOD
 from stemtrial.observe.mri import SPECIAL
 from stemtrial.observe.visit import _FORMULAS, _Sight, merged
 
@@ -51,7 +52,7 @@ def test_the_register_holds_what_can_be_measured_and_nothing_else():
         "edss t25fw_s nine_hole_peg_s sdmt vep_p100_ms visual_acuity_logmar low_contrast_letters mfis fss bdi2 "
         "bladder_bowel eq5d sf36_pcs sf36_mcs msis29_physical msis29_psychological nfl_pg_ml gfap_pg_ml"
     )
-    assert set(NAMES) == set(frozen.split())
+    assert set(NAMES) == {*frozen.split(), *BLOOD}
 
 
 @pytest.mark.parametrize("name", NAMES)
