@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from stemtrial.disease.ms import REGIONS
 from stemtrial.kernel import Schedule
 from stemtrial.parameters import registry
+from stemtrial.therapy.family import amounts as columns
 
 SHARES = ("C", "alive", *(f"{s}_{r}" for s in "QXY" for r in REGIONS), "Qf")
 SIGNED = ("u", "V", "V_to", "ahsct.neutrophil_deficit")
@@ -61,10 +62,10 @@ def parameters(draw):
 def test_states_keep_their_ranges_for_any_parameters_within_the_priors(everything, people, p, seed):
     n, i = 96, np.arange(96)
     crowd = people(everything, n, p=p, first=seed % 10**6)
-    amounts = np.column_stack([1.0 + i % 9, i % 7, 2000.0 + i % 20, i % 2.0])
+    amounts = columns(n, 1.0 + i % 9, i % 7, 2000.0 + i % 20, i % 2.0, i % 5 / 4, i % 3 == 0)
     doses = Schedule.join(
         [
-            Schedule(i[::2], i[::2] * 3, np.full(48, everything.dose("drugs.start.fingolimod")), np.zeros((48, 4))),
+            Schedule(i[::2], i[::2] * 3, np.full(48, everything.dose("drugs.start.fingolimod")), columns(48)),
             Schedule(i[::3], 300 + i[::3], np.full(32, everything.dose("ahsct.infuse.high")), amounts[::3]),
         ]
     )

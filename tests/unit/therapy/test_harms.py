@@ -9,7 +9,7 @@ from stemtrial.errors import InputError
 from stemtrial.kernel import YEAR
 from stemtrial.parameters import registry
 from stemtrial.tables import SCHEMAS
-from stemtrial.therapy import modelled
+from stemtrial.therapy import FAMILIES, modelled
 from stemtrial.therapy.harms import HARMS, PML_DAYS, Exposure, adverse_events
 
 N = 40_000
@@ -43,7 +43,8 @@ def test_every_number_has_an_event_and_every_event_its_numbers():
     for event, (_, timing) in HARMS.items():
         assert timing not in needs or (needs[timing], event) in numbers, event
     therapies = {t for e, *t in numbers if e in events for t in t}
-    assert therapies == set(modelled()) - {"ahsct"}, "every drug does some harm"
+    assert therapies == {t for f in FAMILIES.values() if f.adverse_events is None for t in f.therapies}
+    assert all(f.adverse_events for f in FAMILIES.values() if not set(f.therapies) & therapies), "all do some harm"
 
 
 def test_what_is_recorded_fits_the_table():
