@@ -21,7 +21,7 @@ def test_json_is_all_of_stdout(process, tmp_path):
     out, err = running.communicate()
     assert running.returncode == 0, err
     told = json.loads(out)
-    assert set(told) == {"run", "estimates", "baseline"}
+    assert set(told) == {"run", "estimates", "baseline", "adverse_events", "claims", "beside"}
     assert "simulating" in err
     folder = tmp_path / told["run"]["folder"]
     assert json.loads((folder / "run.json").read_text())["digest"] == told["run"]["digest"]
