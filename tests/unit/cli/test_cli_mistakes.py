@@ -142,7 +142,7 @@ COMMANDS = [
     (("scorecard", "--disease", "als"), "--disease als has no protocols yet; use ms"),
     (("scorecard", "--family", "drug"), "--family 'drug' is not known; did you mean 'drugs'?"),
     (("scorecard", "--draws", "2"), "no posterior has been fitted yet"),
-    (("scorecard", "--family", "ahsct", "--blind"), "no protocol fits; leave out --family or --blind"),
+    (("scorecard", "--family", "opc", "--blind"), "no protocol fits; leave out --family or --blind"),
     (("cohort", "mist", "--threads", "0"), "--threads 0 is out of range"),
 ]
 
