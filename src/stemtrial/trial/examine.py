@@ -96,6 +96,7 @@ class Examiner:
         book.extra |= {"visits": tested, "mri": self.on_scans}
         self.earlier = {name: np.zeros(n) for name in self.tests}
         self.rating_bias = ward.effects.rating_bias[ward.trial]
+        self.bias_days = ward.parameters["trial.rating_bias_days"]
         self.t2_counter = np.zeros(n)
         self.brain0 = np.zeros(n)
 
@@ -131,7 +132,7 @@ class Examiner:
             deficits(observed, pick),
             weights(self.constants, rows),
             self.rating.take(rows),
-            np.where(day > self.ward.treated_from[rows], self.rating_bias[rows], 0.0),
+            self._bias(rows, day),
         )
         self.rating.put(rows, rated.state)
         self.ward.last_edss[rows] = rated.edss
@@ -155,6 +156,12 @@ class Examiner:
                 self.earlier[name][rows] += np.isfinite(values)
             out |= measured
         return out
+
+    def _bias(self, rows: Ints, day: Ints) -> NDArray[np.float64]:
+        """What open raters add: from the day after the first therapy on, less as hope fades."""
+        since = np.maximum(day - self.ward.treated_from[rows], 0)
+        fading = np.exp(-since / self.bias_days)
+        return np.where(since > 0, self.rating_bias[rows] * fading, 0.0)
 
     def _scan(self, rows: Ints, observed: Columns, pick: Ints) -> dict[str, NDArray[Any]]:
         day, counter = self.ward.now[rows], observed["n_t2"][pick]
