@@ -21,9 +21,18 @@ from stemtrial.kernel import Kernel, Population, Schedule
 from stemtrial.kernel.compile import compile_program
 from stemtrial.kernel.numba_backend import print_numba
 from stemtrial.parameters import point_draw
-from stemtrial.therapy import compose_ms
+from stemtrial.therapy import catalogue, compose_ms, family_of, prescribe
+from stemtrial.therapy.family import AMOUNTS, amounts
 
 ALL = ("ahsct", "drugs", "steroids")
+CELLS = {
+    "MSC": ("msc", {"product": "bone-marrow-autologous", "route": "intrathecal", "dose_1e6_per_kg": 1.0, "courses": 3}),
+    "NSC": ("nsc", {"product": "foetal-allogeneic", "route": "intracerebroventricular", "dose_1e6": 24.0,
+                    "immunosuppression": "tacrolimus"}),
+    "OPC": ("ipsc_opc", {"product": "ipsc-allogeneic-bank", "route": "intraparenchymal", "dose_1e6": 100.0,
+                         "immunosuppression": "tacrolimus"}),
+}  # fmt: skip
+"""Cell therapies by the name of their case: therapy and fields of the entry."""
 P = point_draw()[0]
 RUN_IN, DAYS, VISIT = 1096, 720, 84
 
@@ -38,17 +47,27 @@ def people(kernel: Kernel, n: int) -> Population:
 
 
 def schedule(kernel: Kernel, n: int, what: str) -> Schedule:
-    """Nobody treated, everybody on natalizumab, or everybody transplanted after mobilisation."""
+    """Nobody treated, everybody on natalizumab, transplanted after mobilisation, or given cells."""
     rows = np.arange(n)
 
-    def all_get(dose: str, day: int, amounts: tuple[float, ...] = (0, 0, 0, 0)) -> Schedule:
-        return Schedule(rows, np.full(n, day), np.full(n, kernel.dose(dose)), np.tile(np.array(amounts, float), (n, 1)))
+    def all_get(dose: str, day: int, carried: tuple[float, ...] = ()) -> Schedule:
+        return Schedule(rows, np.full(n, day), np.full(n, kernel.dose(dose)), amounts(n, *carried))
 
     if what == "natalizumab":
         return all_get("drugs.start.natalizumab", RUN_IN)
     if what == "aHSCT":
         graft = all_get("ahsct.infuse.low", RUN_IN + 21, (5.0, 3.0, 2012.0, 0.0))
         return Schedule.join([all_get("ahsct.mobilise", RUN_IN), graft])
+    if what in CELLS:
+        name, fields = CELLS[what]
+        known = {k: f.default for k, f in catalogue()[name].fields.items() if f.default is not None}
+        facts = {"edss": np.full(n, 3.0), "year": np.full(n, 2012.0), "day": np.full(n, RUN_IN)}
+        orders = prescribe(name, known | {"day": 0} | fields, facts, parameters=P)
+        return Schedule.join([
+            Schedule(rows, np.full(n, RUN_IN + o.day), np.full(n, kernel.dose(o.dose)),
+                     np.zeros((n, AMOUNTS)) if o.amounts is None else o.amounts)
+            for o in orders
+        ])  # fmt: skip
     return Schedule.empty()
 
 
@@ -192,6 +211,10 @@ def measure(quick: bool = False) -> dict[str, Any]:
         "composed, aHSCT": Case("composed, aHSCT", full, n, "aHSCT"),
         "composed, aHSCT, one patient an iteration": Case("scalar", scalar, n // 4, "aHSCT"),
     }
+    for what, (name, _) in CELLS.items():
+        with_cells = compose_ms(("drugs", "steroids", family_of(name)))
+        cases[f"{what} composed, untreated"] = Case(what, with_cells, n)
+        cases[f"{what} composed, given"] = Case(what, with_cells, n, what)
     interleave(list(cases.values()), rounds)
     numpy_case = Case("numpy", twin, 512 if quick else 4096, "aHSCT", days=28)
     for _ in range(3):

@@ -161,6 +161,25 @@ def place(m: Model, e: Effect, owner: str, cells: Sequence[Expr], lot: Expr) -> 
     return added
 
 
+def reciprocals(values: Sequence[Expr]) -> list[Expr]:
+    """One over each of several values above 0, with a single division: one costs a vector as much as a dozen products.
+
+    Parameters
+    ----------
+    values : sequence of Expr
+        The product of them all, and of any first few, has to be a floating-point number above 0.
+    """
+    product, before = values[0], []
+    for value in values[1:]:
+        before.append(product)
+        product = product * value
+    out, left = [], 1.0 / product
+    for value, of_those_before in zip(reversed(values[1:]), reversed(before), strict=True):
+        out.append(left * of_those_before)
+        left = left * value
+    return [left, *reversed(out)]
+
+
 # -- what is ordered ---------------------------------------------------------------------------------------------------
 def foreignness(therapy: str, settings: Settings, parameters: Numbers) -> float:
     """How foreign a product is to its host: 1 = allogeneic with 6 of 6 HLA mismatches."""

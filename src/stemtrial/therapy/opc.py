@@ -46,25 +46,30 @@ def on_ms(m: Model) -> None:
     net = (young * p("growth") - maturing) * m.dt
     spread = m.decay(p("migration_days"))
     pull = [naked[k] + p("home") * volume[k] for k in BRAIN]
-    drawn = _sum([precursors[k] for k in BRAIN]) / _sum(pull)  # 1e6 cells per ml of pull, if all were drawn
     brain_volume = _sum([volume[k] for k in BRAIN])
     remyelination = m.rates["remyelination"].node
+    reached = [naked[k] + p("half_volume") * (volume[k] / brain_volume) for k in range(len(REGIONS))]
+    some = [maximum(ml, TINY) for ml in naked]
+    per_pull, per_repair, *per_both = graft.reciprocals(
+        [_sum(pull), maximum(remyelination, SLOWEST) * m.dt, *(a * b for a, b in zip(reached, some, strict=True))]
+    )
+    drawn = _sum([precursors[k] for k in BRAIN]) * per_pull  # 1e6 cells per ml of pull, if all were drawn
     for k, region in enumerate(REGIONS):
         cells, ready, bound = precursors[k], waiting[k], engaged[k]
         moved = (drawn * pull[k] - cells) * spread if k in BRAIN else 0.0
         m.update(cells, _alive((cells * net + cells + moved) * host.kept), "divide, mature, spread; are rejected")
         # -- those that mature find naked axons, or die --------------------------------------------------------------
-        half = p("half_volume") * (volume[k] / brain_volume)
-        per_ml = ready * (m.dt / p("engagement_days")) / (naked[k] + half)  # engages a day and ml of naked tissue
+        # what engages a day and ml of naked tissue: half of the most where half_volume is naked
+        per_ml = ready * (m.dt / p("engagement_days")) * (some[k] * per_both[k])
         finds = per_ml * naked[k]
         left = ready * (1.0 - m.dt / p("waiting_days")) - finds
         m.update(ready, _alive((cells * maturing * m.dt + left) * host.kept), "mature, engage or die; are rejected")
         m.update(bound, _alive((bound + finds) * host.kept), "ensheath axons; are rejected")
         # -- myelin made, and lost again where the cells that hold it are rejected, as a share of the naked volume: a
         #    therapy acts on rates, and 1 + x/rate adds x times the naked volume to what remyelinates by itself
-        lost = bound * (1.0 - host.kept) / maximum(naked[k], TINY)
+        lost = bound * (1.0 - host.kept) * (reached[k] * per_both[k])
         gained = minimum(FASTEST, (per_ml - lost) * myelin)
-        m.modify(f"remyelination_{region}", 1.0 + gained / (maximum(remyelination, SLOWEST) * m.dt))
+        m.modify(f"remyelination_{region}", 1.0 + gained * per_repair)
 
     def receive(e: Effect) -> None:
         strength = host.receive(e)
