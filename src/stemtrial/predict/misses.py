@@ -25,13 +25,15 @@ def why(row: Mapping[str, Any], families: Collection[str] = ()) -> str:
         Row of ``estimates.json``.
     families : collection of str
         Families of its therapies. A reason stands under the id of the outcome (``burt2019_mist#1``), else under family
-        and endpoint (``msc:edss_change``), else under the family (``msc:``).
+        and endpoint, or what the endpoint is a kind of (``ahsct:pfs``), else under the family (``msc:``).
     """
     published: float = row["published"]["value"]
     low, high = row["pi90"]
     side = "below" if low is None or published < low else "above"  # None: not reached, which is above everything
     shown = ["not reached" if x is None else f"{x:.3g}" for x in (row["median"], low, high)]
     figures = f"Published {published:g} lies {side} the predicted {shown[0]} ({shown[1]} to {shown[2]}). "
-    places = [row["outcome_id"], *(f"{f}:{e}" for e in (row["endpoint"], "") for f in sorted(families))]
+    endpoint = str(row["endpoint"])
+    asked = dict.fromkeys((endpoint, endpoint.partition(".")[0], ""))
+    places = [row["outcome_id"], *(f"{f}:{e}" for e in asked for f in sorted(families))]
     reason = next((_reasons()[p] for p in places if p in _reasons()), None)
     return figures + (reason or "No reason has been worked out for this miss yet; it stands as a miss of the model.")
