@@ -22,6 +22,8 @@ from stemtrial.trial.conduct import conduct
 from stemtrial.trial.protocol import Protocol
 
 PATIENTS, REPLICATES = 100, 36
+WORSENED = "pfs.12_months"
+"""Worsening by 1.0, or by 0.5 from EDSS 5.5 on, confirmed at 12 months, as muraro2017_longterm counted it."""
 CERTAIN = {"trial.centre_sd": 0.0} | {f.hypothesis: 1.0 for f in FAMILIES.values() if f.hypothesis}
 HALF_YEARS = (0, 6, 12, 18, 24)
 YEARS = (0, 12, 24, 36, 48, 60, 72)
@@ -330,13 +332,13 @@ def test_an_early_transplant_does_more_than_a_late_one(trial):
     early, late, none = (trial("rrms", t, YEARS, **f) for t, f in ((AHSCT, {}), (AHSCT, {"day": 1095}), (None, {})))
     assert moves(late.edss(6), early.edss(6)) > 0.1
     moves(none.edss(6), late.edss(6))
-    assert moves(late.happened("confirmed_worsening.mist"), early.happened("confirmed_worsening.mist")) > 0.03
+    assert moves(late.happened(WORSENED), early.happened(WORSENED)) > 0.03
     assert moves(early.brain(6), late.brain(6)) > 0.1
 
 
 def worsened_by(outcome, column, quantiles=(0.33, 0.67)):
     """Confirmed worsening of patients in the lowest and the highest third of a baseline value."""
-    x, w = outcome.tables["patients"][column], outcome.happened("confirmed_worsening.mist")
+    x, w = outcome.tables["patients"][column], outcome.happened(WORSENED)
     low, high = np.quantile(x, quantiles)
     return w[x <= low], w[x >= high]
 
@@ -355,7 +357,7 @@ def test_who_is_younger_and_has_had_ms_for_less_long_does_better(trial):
 def test_relapsing_ms_does_better_than_progressive(trial):
     """muraro2017_longterm: hazard ratio 2.33 of progressive over relapsing; boffa2021_italy210: .855 and .71 at 5 y."""
     relapsing, progressive = (trial(c, AHSCT, YEARS) for c in ("rrms", "spms"))
-    larger(*(o.happened("confirmed_worsening.mist") for o in (progressive, relapsing)), z=2)
+    assert larger(progressive.happened(WORSENED), relapsing.happened(WORSENED)) > 0.2
     assert larger(progressive.edss(6), relapsing.edss(6)) > 0.3
 
 
