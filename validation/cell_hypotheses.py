@@ -186,7 +186,7 @@ def for_both(sham: float) -> str:
     rate = [-float(np.log(x)) for x in (it, iv, none)]
     gone = [1 - r / rate[2] for r in rate[:2]]
     return (
-        f"For both to hold: (1) on sham, activity in {rate[2]:.1f} of a patient's half-years, where the model has "
+        f"For both to hold: (1) on sham, activity at a rate of {rate[2]:.1f} a half-year, where the model has "
         f"{-np.log(sham):.2f} ({sham:.0%} free, published {none:.0%}): patients, or a reading of scans and of the EDSS, that "
         f"find {rate[2] / -np.log(sham):.0f} times as much as in other trials of progressive MS; and (2) of that activity "
         f"{gone[0]:.0%} prevented by cells into the spinal fluid and {gone[1]:.0%} by cells into a vein, where fifteen other "

@@ -87,7 +87,7 @@ def measuring_all(protocol: Protocol) -> Protocol:
     also = tuple(
         EndpointUse.model_validate({"id": name, "estimator": "median_time"})
         for name, d in definitions().items()
-        if d.kind == "time_to_event"
+        if d.kind == "time_to_event" and d.rule != "adverse_event"
     )
     endpoints = protocol.endpoints.model_copy(update={"secondary": (*protocol.endpoints.secondary, *also)})
     return protocol.model_copy(update={"endpoints": endpoints})
@@ -131,7 +131,7 @@ def reference_of(protocol: Protocol, asked: str | None = None) -> str:
     InputError
         If it is not known, is no time to an event, or cannot be answered in this trial.
     """
-    times = [name for name, d in definitions().items() if d.kind == "time_to_event"]
+    times = [name for name, d in definitions().items() if d.kind == "time_to_event" and d.rule != "adverse_event"]
     if asked is not None and asked not in times:
         kind = definitions()[asked].kind.replace("_", " ") if asked in definitions() else None
         what = f"is a {kind}; the reference is a time to an event" if kind else "is not known"
@@ -252,7 +252,7 @@ def read_out(
     refuse(protocol)
     compared = reference_of(protocol, reference)
     protocol = measuring_all(scaled(protocol, s.patients))
-    times = [d for d in definitions().values() if d.kind == "time_to_event"]
+    times = [d for d in definitions().values() if d.kind == "time_to_event" and d.rule != "adverse_event"]
     why = {d.id: unanswerable(d, protocol) for d in times}
     ids = [name for name, reason in why.items() if reason is None]
     observed, truth = rows_of_readout(protocol, ids)

@@ -24,7 +24,7 @@ from stemtrial.predict.summary import interval_of
 from stemtrial.trial.protocol import Protocol, load_protocol, protocol_names
 from stemtrial.trial.source import load_yaml
 
-_GIVEN = frozenset(s for s in STATISTICS.values()) | {"count", "mean_change", "median_change"}
+_GIVEN = frozenset(s for s in STATISTICS.values()) | {"count", "mean_change", "median_change", "relative_change"}
 Told = Callable[[str, int, int], Callable[[str, float], None]]
 
 
