@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from stemtrial.parameters import registry
 from stemtrial.predict.estimate import Row
 from stemtrial.predict.families import therapies_of_arm
-from stemtrial.predict.summary import number, quantiles
+from stemtrial.predict.summary import number, quantiles, spread
 from stemtrial.therapy import FAMILIES, family_of
 from stemtrial.trial.protocol import Protocol
 
@@ -78,7 +78,7 @@ def conducts(protocol: Protocol) -> dict[str, dict[str, float]]:
     gone = effects_of(given)
     out = {NO_EFFECT: gone}
     if protocol.blinding.rater == "open":
-        out[UNBIASED] = gone | dict.fromkeys((name for name in BIAS if name in registry()), 0.0)
+        out[UNBIASED] = gone | dict.fromkeys(BIAS, 0.0)
     return out
 
 
@@ -107,19 +107,15 @@ def set_beside(
     where raters are blind).
     """
     for k, (told, row) in enumerate(zip(estimates, rows, strict=True)):
-        arms = (row.arm,) if isinstance(row.arm, str) else row.arm
-        if NO_EFFECT not in others or not any(protocol.arms[a].regimen for a in arms):
+        if NO_EFFECT not in others or not any(protocol.arms[a].regimen for a in row.arms):
             told["no_effect"] = None
             continue
         without = others[NO_EFFECT][k]
-        low90, low50, median, high50, high90 = quantiles(without, [0.05, 0.25, 0.5, 0.75, 0.95])
         with np.errstate(invalid="ignore"):
             low, middle, high = quantiles(values[k] - without, [0.05, 0.5, 0.95])
         unbiased = quantiles(others[UNBIASED][k], [0.5])[0] if UNBIASED in others else None
         told["no_effect"] = {
-            "median": number(median),
-            "pi50": [number(low50), number(high50)],
-            "pi90": [number(low90), number(high90)],
+            **spread(without),
             "difference": {"median": number(middle), "pi90": [number(low), number(high)]},
             "without_rating_bias": None if unbiased is None else number(unbiased),
         }

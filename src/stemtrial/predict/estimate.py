@@ -102,9 +102,14 @@ class Row:
     outcome_id: str | None
 
     @property
+    def arms(self) -> tuple[str, ...]:
+        """The arm, or both arms of a contrast."""
+        return (self.arm,) if isinstance(self.arm, str) else self.arm
+
+    @property
     def key(self) -> str:
         """A name for columns and files."""
-        arm = self.arm if isinstance(self.arm, str) else " - ".join(self.arm)
+        arm = " - ".join(self.arms)
         told = self.estimator if self.estimator in SECOND else self.statistic
         return "|".join([self.endpoint, told, arm, "" if self.time_years is None else f"{self.time_years:g}"])
 
@@ -165,7 +170,7 @@ def _of_same_arms(row: Row, o: Outcome) -> bool:
     """Whether estimate and outcome are of the same arms; of a crossover publications name treatments, not orders."""
     if row.estimator == "crossover_difference":
         return len(o.arms) == 2 and o.arms[0] == row.arm[0]
-    return o.arms == ((row.arm,) if isinstance(row.arm, str) else row.arm)
+    return o.arms == row.arms
 
 
 def _years_apart(row: Row, o: Outcome) -> float:

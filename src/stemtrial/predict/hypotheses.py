@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from stemtrial.parameters import registry
 from stemtrial.predict.estimate import Row
 from stemtrial.predict.families import therapies_of_arm
-from stemtrial.predict.summary import number, quantiles
+from stemtrial.predict.summary import spread
 from stemtrial.therapy import FAMILIES, family_of
 from stemtrial.trial.protocol import Protocol
 
@@ -76,8 +76,7 @@ def tell_apart(
     pi90, n`` (replicates). With two disputed families in the arms of a row, a replicate counts where both agree.
     """
     for told, row, x in zip(estimates, rows, values, strict=True):
-        arms = (row.arm,) if isinstance(row.arm, str) else row.arm
-        drawn = [effects[f"optimistic.{f}"] > 0.5 for f in mixed(protocol, arms) if f"optimistic.{f}" in effects]
+        drawn = [effects[f"optimistic.{f}"] > 0.5 for f in mixed(protocol, row.arms) if f"optimistic.{f}" in effects]
         if not drawn:
             told["hypotheses"] = None
             continue
@@ -88,10 +87,4 @@ def tell_apart(
 
 
 def _summary(x: Floats) -> dict[str, Any]:
-    low90, low50, median, high50, high90 = quantiles(x, [0.05, 0.25, 0.5, 0.75, 0.95])
-    return {
-        "median": number(median),
-        "pi50": [number(low50), number(high50)],
-        "pi90": [number(low90), number(high90)],
-        "n": len(x),
-    }
+    return {**spread(x), "n": len(x)}

@@ -25,9 +25,9 @@ def spoken(entry: Treatment | Choice) -> str:
     """Return an entry of a regimen in a word: ``'aHSCT'``, ``'MSC it'``, ``'siponimod x 0.5'``, ``'drugs'``."""
     if isinstance(entry, Choice):
         return "drugs"
-    given = entry.settings
-    if given.get("dose_1e6", given.get("dose_1e6_per_kg")) == 0:
+    if entry.sham:
         return "sham"
+    given = entry.settings
     ratio, way = given.get("dose_ratio"), _ROUTES.get(str(given.get("route")), "")
     name = " ".join(p for p in (_SPOKEN.get(entry.therapy, entry.therapy.replace("_", " ")), way) if p)
     return name if ratio in (None, 1) else f"{name} x {ratio:g}"
@@ -57,7 +57,7 @@ def untried(protocol: Protocol) -> dict[str, list[str]]:
     out: dict[str, list[str]] = {}
     for name, arm in protocol.arms.items():
         for e in arm.regimen:
-            if isinstance(e, Treatment) and e.settings.get("dose_1e6") != 0 and not human_data(e.therapy, e.settings):
+            if isinstance(e, Treatment) and not e.sham and not human_data(e.therapy, e.settings):
                 out.setdefault(name, []).append(_product(e))
     return out
 
@@ -80,8 +80,7 @@ def labels_of(row: Row, untested: Sequence[str]) -> list[str]:
     untested : sequence of str
         Arms of :func:`untried`.
     """
-    arms = (row.arm,) if isinstance(row.arm, str) else row.arm
-    return [NO_HUMAN_DATA] if any(a in untested for a in arms) else []
+    return [NO_HUMAN_DATA] if any(a in untested for a in row.arms) else []
 
 
 def cautions(protocol: Protocol, published: Study | None) -> list[str]:

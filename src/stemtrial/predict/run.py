@@ -299,7 +299,7 @@ def _chunk(trial: Trial, protocol: Protocol, rows: list[Row], replicates: list[i
         "values": estimate(rows, analysed).T,
         "failed": np.array([trial.failed]),
         "overflow": np.array([trial.overflow]),
-        **{f"effects.{k}": np.asarray(v) for k, v in getattr(trial, "effects", {}).items()},
+        **{f"effects.{k}": np.asarray(v) for k, v in trial.effects.items()},
         **curves(analysed, protocol),
         **tally(analysed, protocol),
     }

@@ -35,6 +35,16 @@ def number(x: float) -> float | None:
     return float(x) if np.isfinite(x) else None
 
 
+def spread(x: Floats) -> dict[str, Any]:
+    """``median, pi50, pi90`` of one value a replicate, as JSON."""
+    low90, low50, median, high50, high90 = quantiles(x, [0.05, 0.25, 0.5, 0.75, 0.95])
+    return {
+        "median": number(median),
+        "pi50": [number(low50), number(high50)],
+        "pi90": [number(low90), number(high90)],
+    }
+
+
 def mcse_of_median(x: Floats) -> float:
     """Monte Carlo standard error of the median: half the width of its 68 % order-statistic interval."""
     n = int((~np.isnan(x)).sum())
@@ -111,7 +121,7 @@ def summarise(
     out = []
     for k, (row, x) in enumerate(zip(rows, values, strict=True)):
         outcome = outcomes.get(row.outcome_id or "")
-        low90, low50, median, high50, high90 = quantiles(x, [0.05, 0.25, 0.5, 0.75, 0.95])
+        low90, high90 = quantiles(x, [0.05, 0.95])
         out.append(
             {
                 "study": study.id if study else None,
@@ -122,9 +132,7 @@ def summarise(
                 "time_years": row.time_years,
                 "statistic": row.statistic,
                 "unit": row.unit,
-                "median": number(median),
-                "pi50": [number(low50), number(high50)],
-                "pi90": [number(low90), number(high90)],
+                **spread(x),
                 "interval": interval_of(n_draws, trial_effects),
                 "n_replicates": len(x),
                 "n_draws": n_draws,

@@ -37,7 +37,7 @@ def published_beside(protocol: Protocol) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        ``study, citation, doi, role, arms`` (``arm, therapy, n``) and ``outcomes`` (``outcome_id, endpoint, arm,
+        ``study, citation, doi, role, arms`` (``arm, therapy, n``) and ``outcomes`` (``outcome_id, endpoint, label, arm,
         time_years, statistic, unit, value, ci95, n, verification``). Sealed studies have outcomes without a value.
     """
     known = studies()

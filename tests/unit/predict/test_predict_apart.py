@@ -98,6 +98,13 @@ def test_only_what_nobody_has_been_given_is_labelled(protocol):
     assert labels_of(row("none"), found) == []
 
 
+@pytest.mark.parametrize("dose", ["dose_1e6: 0", "dose_1e6_per_kg: 0"])
+def test_a_sham_needs_no_human_data_however_its_dose_is_said(protocol, tmp_path, dose):
+    protocol("ipsc-allogeneic")
+    (tmp_path / "t.yaml").write_text((tmp_path / "t.yaml").read_text().replace("dose_1e6: 100", dose))
+    assert untried(load_protocol(tmp_path / "t.yaml")) == {}
+
+
 @pytest.mark.parametrize(
     ("entry", "word"),
     [
