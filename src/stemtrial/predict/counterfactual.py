@@ -27,8 +27,6 @@ NO_EFFECT, UNBIASED = "no_effect", "no_effect_unbiased"
 """Names of the conducts beside the trial itself."""
 BIAS = ("trial.rating_bias", "trial.rating_bias_sd")
 """Parameters of the bias of open raters; 0 means none."""
-SHARED: Mapping[str, tuple[str, ...]] = {"msc": ("cells.",), "nsc": ("cells.", "graft."), "opc": ("cells.", "graft.")}
-"""Effects of a family that stand with an owner beside it: product and procedure, a living graft."""
 
 
 def effects_of(therapies: tuple[str, ...]) -> dict[str, float]:
@@ -47,7 +45,7 @@ def effects_of(therapies: tuple[str, ...]) -> dict[str, float]:
     """
     families = {family_of(t) for t in therapies}
     others = {o for f in families for o in FAMILIES[f].therapies} - set(therapies)
-    owners = tuple(f"{f}." for f in families) + tuple(s for f in families for s in SHARED.get(f, ()))
+    owners = tuple(o for f in families for o in FAMILIES[f].owners)
     out = {}
     for name, p in registry().items():
         parts = set(name.split("."))

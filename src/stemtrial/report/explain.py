@@ -24,8 +24,6 @@ from stemtrial.therapy import modelled as _modelled
 Explained = dict[str, Any]
 _DISEASES = {"ms": "Multiple sclerosis: a patient as equations"}
 _ALL = tuple(sorted(FAMILIES))
-SHARED_BY = {"msc": ("cells",), "nsc": ("cells", "graft"), "opc": ("cells", "graft")}
-"""Owners of numbers that families share: products and procedures; a living graft."""
 
 
 def diseases() -> Mapping[str, str]:
@@ -285,7 +283,7 @@ def _therapy(name: str) -> Explained:
 
 def _parameters_of(family: str, name: str, others: set[str]) -> list[Parameter]:
     """Numbers of a family without those of its other therapies, and harms that are drawn beside the kernel."""
-    owners = (f"{family}.", *(f"{o}." for o in SHARED_BY.get(family, ())))
+    owners = FAMILIES[family].owners
     mine = [p for p in registry().values() if p.name.startswith(owners) and others.isdisjoint(p.name.split("."))]
     given = {name} if name in catalogue() else set(FAMILIES[family].therapies)
     return mine + [p for p in registry().values() if p.name.startswith("harms.") and p.name.split(".")[-1] in given]

@@ -15,6 +15,7 @@ from stemtrial.therapy.costs import costs_of, unit_costs
 from stemtrial.therapy.product import (
     Fact,
     Product,
+    cell_therapies,
     expected_yield,
     failure_probability,
     manufacturing_days,
@@ -69,7 +70,7 @@ def cell_parts(therapy: str) -> dict[str, Any]:
 
 def list_products() -> Rows:
     """Return all cell products, a row each."""
-    found = [p for t in ("ahsct", "msc", "nsc", "ipsc_opc") for p in products(t).values()]
+    found = [p for t in cell_therapies() for p in products(t).values()]
     return [{"therapy": p.therapy, **_product(p)} for p in found]
 
 
@@ -185,12 +186,11 @@ def action(therapy: str) -> Rows:
 def harms(therapy: str) -> Rows:
     """Return the probabilities and hazards of harm, of the cells, of the procedure and of immunosuppression."""
     family = family_of(therapy)
-    owners = {"ahsct": ("ahsct.",), "msc": ("msc.", "cells.")}.get(family, (f"{family}.", "cells.", "graft."))
     ways = {r for r in routes() if r not in routes_of(therapy)} if family != "ahsct" else set()
     return [
         {"number": p.name, "value": p.value, "unit": p.unit, "meaning": p.meaning, "source": p.source}
         for p in registry().values()
-        if p.name.startswith(owners) and _is_harm(p) and p.name.rpartition(".")[2] not in ways
+        if p.name.startswith(FAMILIES[family].owners) and _is_harm(p) and p.name.rpartition(".")[2] not in ways
     ]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from stemtrial.kernel import YEAR, Effect, Expr, Model, exp, log, maximum, minimum, power10, sqrt, where
 from stemtrial.therapy.ahsct_harms import adverse_events
 from stemtrial.therapy.ahsct_regimens import ANTIBODY, CONDITIONING, INTENSITIES
-from stemtrial.therapy.family import Facts, Failure, Family, Harm, Numbers, Order, Settings, amounts
+from stemtrial.therapy.family import GONE, Facts, Failure, Family, Harm, Numbers, Order, Settings, amounts
 
 AMOUNTS = ("cells_1e6_per_kg", "edss", "year", "cd34_selected", "centre_inexperience", "without_antibody")
 """What a graft carries; the last two are 0 at an experienced centre and with an antibody against T cells."""
@@ -29,19 +29,18 @@ def on_ms(m: Model) -> None:
     thymus = m.slow(exp(-p("naive_age") * (age - 37.0)))
     rebound_now = m.slow(thy * p("rebound") * exp(-p("rebound_age") * (age - 37.0)))
     b_to = m.state_node("B_to")
-    gone = 1e-30  # far below any meaning; the smallest floating-point numbers would slow every later day
 
     def regrows(name: str, meaning: str, growth: str) -> Expr:
         """Cells that grow logistically: norm/cells - 1, their deficit, falls exponentially, so the step is exact."""
         deficit = m.state(f"ahsct.{name}_deficit", "1", f"norm over {meaning}, minus 1")
-        m.update(deficit, where(deficit < gone, 0.0, deficit * exp(-p(growth) * m.dt)), "falls as they grow")
+        m.update(deficit, where(deficit < GONE, 0.0, deficit * exp(-p(growth) * m.dt)), "falls as they grow")
         return deficit
 
     neutrophils = regrows("neutrophil", "neutrophils", "growth")
     t_cells = regrows("t_cell", "T cells as far as the periphery alone makes them", "t_growth")
     thymopoiesis = regrows("thymus", "thymic output", "thymus_growth")
     naive_b = m.state("ahsct.naive_b_deficit", "1", "norm over naive B cells, minus 1")
-    falling = where(naive_b < gone, 0.0, naive_b * exp(-p("b_growth") * m.dt))
+    falling = where(naive_b < GONE, 0.0, naive_b * exp(-p("b_growth") * m.dt))
     m.update(naive_b, where(b_to < 0.5, 99.0, falling), "falls as they grow, unless a drug depletes B cells")
     naive = m.state("ahsct.naive_cd4", "rel to age norm", "naive CD4 T cells", 1.0)
     gap = m.state("ahsct.memory_gap", "rel", "memory CD4 T cells that expansion does not make up for")
@@ -56,7 +55,7 @@ def on_ms(m: Model) -> None:
     m.relax(nk, to=1.0, tau=p("nk_days"), text="return")
     survivors = 1.0 - p("repertoire_kill")  # clones that conditioning or the graft spared stay
     m.relax(diversity, to=maximum(output, survivors), tau=p("repertoire_days"), text="returns with thymic output")
-    m.relax(renewed, to=where(gone < renewed, 1.0, 0.0), tau=p("renewal_days"), text="goes on once it has begun")
+    m.relax(renewed, to=where(renewed > GONE, 1.0, 0.0), tau=p("renewal_days"), text="goes on once it has begun")
 
     # regulation gains the rebound in absolute terms, whatever the effectors do
     effectors = m.state_node("E")

@@ -16,7 +16,7 @@ from stemtrial.errors import InputError
 from stemtrial.parameters import registry
 from stemtrial.therapy.family import Settings
 from stemtrial.therapy.info import Record
-from stemtrial.therapy.product import Product, expected_yield, preparation, product, products, total_1e6
+from stemtrial.therapy.product import Product, cell_therapies, expected_yield, preparation, product, products, total_1e6
 from stemtrial.therapy.routes import route
 
 DAYS_A_MONTH = 365.25 / 12
@@ -78,7 +78,7 @@ def costs_of(therapy: str, settings: Settings) -> list[tuple[str, float]]:
     """
     if not products(therapy):
         raise InputError(
-            f"'{therapy}' is no cell therapy and has no unit costs here; ask for ahsct, msc, nsc, ipsc_opc"
+            f"'{therapy}' is no cell therapy and has no unit costs here; ask for {', '.join(cell_therapies())}"
         )
     made = product(therapy, settings.get("product"))
     if therapy == "ahsct":

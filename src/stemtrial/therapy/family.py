@@ -15,6 +15,9 @@ from stemtrial.kernel import Model
 AMOUNTS = 6
 """Amounts that a dose may carry."""
 
+GONE = 1e-30
+"""Far below any meaning of a state that decays: from there on 0, since the smallest floating-point numbers are slow."""
+
 Settings = Mapping[str, Any]
 Facts = Mapping[str, NDArray[Any]]
 Numbers = Mapping[str, float]
@@ -159,6 +162,9 @@ class Family:
         a named stream of its own by patient, therapy, event and day.
     hypothesis : str, optional
         Parameter that holds the weight of the optimistic hypothesis of its action, drawn once a trial.
+    shares : tuple of str
+        Owners of numbers that it shares with other families (products and procedures, a living graft): with its own
+        they are all that it acts by.
     """
 
     name: str
@@ -174,6 +180,12 @@ class Family:
     wait: Callable[[str, Settings], int] | None = None
     adverse_events: HarmDrawer | None = None
     hypothesis: str | None = None
+    shares: tuple[str, ...] = ()
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """What the names of its parameters begin with, those that it shares among them."""
+        return tuple(f"{owner}." for owner in (self.name, *self.shares))
 
 
 def amounts(n: int, *columns: Any) -> NDArray[np.float64]:

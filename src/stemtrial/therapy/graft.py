@@ -7,7 +7,8 @@ cells are not rejected. Undifferentiated cells that survive may become a tumour,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,12 +16,31 @@ from numpy.typing import NDArray
 
 from stemtrial.disease.ms import REGIONS
 from stemtrial.kernel import YEAR, Effect, Expr, Model, exp, log, maximum, sqrt, uniforms, where
-from stemtrial.therapy.family import Facts, Given, Harm, HarmEvents, Numbers, Order, Settings, amounts
-from stemtrial.therapy.product import course_days, harvest_harms, hla_mismatches, number, product, viable_dose
+from stemtrial.therapy.family import (
+    GONE,
+    Facts,
+    Family,
+    Given,
+    Harm,
+    HarmEvents,
+    Numbers,
+    Order,
+    Prescriber,
+    Settings,
+    amounts,
+)
+from stemtrial.therapy.product import (
+    FAILURE,
+    check,
+    course_days,
+    harvest_harms,
+    hla_mismatches,
+    number,
+    product,
+    viable_dose,
+    wait,
+)
 from stemtrial.therapy.routes import after_dose, doses_given, procedure_harms, route
-
-GONE = 1e-30
-"""Cells (1e6) far below any meaning: from there on 0, since the smallest floating-point numbers are slow."""
 
 TUMOUR, ECTOPIC = Harm("graft tumour", 4, True), Harm("ectopic tissue", 2, False)
 MENINGEAL, FEVER = Harm("meningeal reaction", 2, False), Harm("fever", 2, False)
@@ -307,3 +327,32 @@ def _while_on(
     times = np.cumsum(-np.log(u), axis=1) * (YEAR / per_year)
     row, which = np.nonzero(times < days[:, None])
     return HarmEvents(row, given.start[row] + times[row, which].astype(np.int64), harm)
+
+
+# -- family ------------------------------------------------------------------------------------------------------------
+def family(owner: str, therapy: str, on_ms: Callable[[Model], None], prescribe: Prescriber | None = None) -> Family:
+    """Family of one living graft.
+
+    Parameters
+    ----------
+    owner, therapy : str
+        Name of the family, and the therapy of the catalogue that it models.
+    on_ms : callable
+        Composes it onto MS.
+    prescribe : callable, optional
+        Orders it; :func:`graft_orders` if left out.
+    """
+    return Family(
+        owner,
+        on_ms,
+        (therapy,),
+        prescribe or functools.partial(graft_orders, owner),
+        failure=FAILURE,
+        harms=kernel_harms(owner),
+        repeatable=True,
+        check=check,
+        wait=wait,
+        adverse_events=functools.partial(adverse_events, owner),
+        hypothesis=f"{owner}.weight_optimistic",
+        shares=("cells", "graft"),
+    )

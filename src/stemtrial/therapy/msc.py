@@ -13,7 +13,7 @@ import numpy as np
 
 from stemtrial.disease.ms import REGIONS
 from stemtrial.kernel import Effect, Expr, Model, exp, minimum, where
-from stemtrial.therapy.family import Facts, Family, Given, Harm, HarmEvents, Numbers, Order, Settings, amounts
+from stemtrial.therapy.family import GONE, Facts, Family, Given, Harm, HarmEvents, Numbers, Order, Settings, amounts
 from stemtrial.therapy.product import (
     FAILURE,
     check,
@@ -32,7 +32,6 @@ INTO_CSF = tuple(r for r in routes_of("msc") if route(r).shares["msc"].csf > 0)
 AMOUNTS = ("dose_1e6_per_kg", "optimistic", "centre", "lot_sigma", "trophic", "allogeneic")
 MOST = 0.98
 """Largest share that cells can take from a rate."""
-GONE = 1e-30  # far below any meaning; the smallest floating-point numbers would slow every later day
 
 
 def on_ms(m: Model) -> None:
@@ -197,4 +196,5 @@ FAMILY = Family(
     wait=wait,
     adverse_events=adverse_events,
     hypothesis="msc.weight_optimistic",
+    shares=("cells",),
 )

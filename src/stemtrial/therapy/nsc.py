@@ -10,8 +10,7 @@ from __future__ import annotations
 from stemtrial.disease.ms import REGIONS
 from stemtrial.kernel import Effect, Expr, Model, exp, log, maximum, minimum, where
 from stemtrial.therapy import graft
-from stemtrial.therapy.family import Facts, Family, Given, HarmEvents, Numbers, Order, Settings
-from stemtrial.therapy.product import FAILURE, check, wait
+from stemtrial.therapy.family import GONE, Facts, Numbers, Order, Settings
 
 EFFECTS = {
     "axonal_loss": "axonal loss prevented where the cells are, at most",
@@ -34,7 +33,7 @@ def on_ms(m: Model) -> None:
     host = graft.declare_host(m, "nsc", living)
     kept = host.kept * (1.0 - m.decay(p("life_days")))
     for state in cells:
-        m.update(state, where(state < graft.GONE, 0.0, state * kept), "die in time, are rejected")
+        m.update(state, where(state < GONE, 0.0, state * kept), "die in time, are rejected")
 
     # what the patient's graft can do at most; a dose sets it
     most = {k: m.state(f"nsc.most_{k}", "share", meaning) for k, meaning in EFFECTS.items()}
@@ -75,21 +74,4 @@ def prescribe(name: str, settings: Settings, facts: Facts, parameters: Numbers) 
     return graft.graft_orders("nsc", name, settings, facts, parameters, share)
 
 
-def adverse_events(seed: int, given: Given, parameters: Numbers) -> list[HarmEvents]:
-    """Draw the harm of harvest, procedure, cells and immunosuppression."""
-    return graft.adverse_events("nsc", seed, given, parameters)
-
-
-FAMILY = Family(
-    "nsc",
-    on_ms,
-    ("nsc",),
-    prescribe,
-    failure=FAILURE,
-    harms=graft.kernel_harms("nsc"),
-    repeatable=True,
-    check=check,
-    wait=wait,
-    adverse_events=adverse_events,
-    hypothesis="nsc.weight_optimistic",
-)
+FAMILY = graft.family("nsc", "nsc", on_ms, prescribe)

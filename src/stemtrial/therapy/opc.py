@@ -9,8 +9,7 @@ from __future__ import annotations
 from stemtrial.disease.ms import BRAIN, REGIONS
 from stemtrial.kernel import YEAR, Effect, Expr, Model, exp, maximum, minimum, where
 from stemtrial.therapy import graft
-from stemtrial.therapy.family import Facts, Family, Given, HarmEvents, Numbers, Order, Settings
-from stemtrial.therapy.product import FAILURE, check, wait
+from stemtrial.therapy.family import GONE
 
 FASTEST = 0.05
 """Most of a demyelinated volume that a graft remyelinates in a day: none becomes negative, whatever acts beside it."""
@@ -93,29 +92,7 @@ def _sum(values: list[Expr]) -> Expr:
 
 
 def _alive(cells: Expr) -> Expr:
-    return where(cells < graft.GONE, 0.0, cells)
+    return where(cells < GONE, 0.0, cells)
 
 
-def prescribe(name: str, settings: Settings, facts: Facts, parameters: Numbers) -> list[Order]:
-    """Order the courses, and immunosuppression from the first of them on."""
-    return graft.graft_orders("opc", name, settings, facts, parameters)
-
-
-def adverse_events(seed: int, given: Given, parameters: Numbers) -> list[HarmEvents]:
-    """Draw the harm of harvest, procedure, cells and immunosuppression."""
-    return graft.adverse_events("opc", seed, given, parameters)
-
-
-FAMILY = Family(
-    "opc",
-    on_ms,
-    ("ipsc_opc",),
-    prescribe,
-    failure=FAILURE,
-    harms=graft.kernel_harms("opc"),
-    repeatable=True,
-    check=check,
-    wait=wait,
-    adverse_events=adverse_events,
-    hypothesis="opc.weight_optimistic",
-)
+FAMILY = graft.family("opc", "ipsc_opc", on_ms)

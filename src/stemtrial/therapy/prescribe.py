@@ -51,7 +51,9 @@ def prescribe(name: str, settings: Settings, facts: Facts, *, parameters: Number
         ``day`` does.
     facts : mapping of str to ndarray, shape (patients,)
         ``edss`` (last rated), ``year`` (calendar year on the day of the entry), ``day`` (day of the entry on the
-        patient's clock in the trial). No dose is ordered before the day from which ``settings["day"]`` counts.
+        patient's clock in the trial); and, where they are known, ``age_years``, ``female`` (0 or 1), ``optimistic``
+        (1 where the optimistic hypothesis holds in the patient's trial) and ``centre`` (factor on the action). Missing
+        ones mean 40, 0, 0 and 1. No dose is ordered before the day from which ``settings["day"]`` counts.
     parameters : mapping, optional
         One draw; the registered values if left out.
 

@@ -147,6 +147,11 @@ def _all() -> Mapping[str, Mapping[str, Product]]:
     }
 
 
+def cell_therapies() -> tuple[str, ...]:
+    """Therapies of the catalogue that are cell products."""
+    return tuple(_all())
+
+
 def products(therapy: str) -> Mapping[str, Product]:
     """Products of a therapy of the catalogue, by name; none for a drug."""
     return _all().get(therapy, {})
@@ -379,7 +384,7 @@ def _check_time(made: Product, settings: Settings) -> None:
 
 
 __all__ = [
-    "FAILURE", "Criterion", "Fact", "Product", "Step", "check", "course_days", "expected_yield", "failure_probability",
-    "failure_times", "harvest_harms", "hla_mismatches", "human_data", "manufacturing_days", "number", "preparation",
-    "product", "products", "shortest_days", "total_1e6", "viable_dose", "wait",
+    "FAILURE", "Criterion", "Fact", "Product", "Step", "cell_therapies", "check", "course_days", "expected_yield",
+    "failure_probability", "failure_times", "harvest_harms", "hla_mismatches", "human_data", "manufacturing_days",
+    "number", "preparation", "product", "products", "shortest_days", "total_1e6", "viable_dose", "wait",
 ]  # fmt: skip

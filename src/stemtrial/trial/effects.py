@@ -29,7 +29,8 @@ class TrialEffects:
     centre : ndarray, shape (replicates,)
         Factor above 0 on the action of those families; 1 where none is given.
     rating_bias : ndarray, shape (replicates,)
-        Grades that an open rater adds to the affected systems of a treated patient; 0 where raters are blind.
+        Grades that an open rater adds to the affected systems of a patient who was just treated; it fades with
+        ``trial.rating_bias_days`` (:class:`stemtrial.trial.examine.Examiner`). 0 where raters are blind.
     """
 
     optimistic: dict[str, Floats]
