@@ -77,7 +77,7 @@ def recruits(mist: Any, everything: Any) -> Any:
     """People who may enter MIST."""
     from stemtrial.cohort.recruit import recruit
     from stemtrial.parameters import point_draw
-    from stemtrial.predict.run import care_of
+    from stemtrial.trial.recruiting import care_of
 
     return recruit(everything, point_draw(), 0, care_of(mist), mist.population.criteria, 400, threads=2)
 

@@ -25,12 +25,13 @@ from stemtrial.errors import InputError
 from stemtrial.evidence import study
 from stemtrial.kernel import default_threads
 from stemtrial.parameters import Draws, point_draw
-from stemtrial.predict.run import care_of, scaled
+from stemtrial.predict.run import scaled
 from stemtrial.therapy import compose_ms
 from stemtrial.trial.conduct import conduct
 from stemtrial.trial.entry import families_of, planned_days
 from stemtrial.trial.parts import Randomisation
 from stemtrial.trial.protocol import Protocol, load_protocol
+from stemtrial.trial.recruiting import care_of
 from stemtrial.trial.regimen import Arm
 
 RECRUITS = 4000

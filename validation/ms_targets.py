@@ -27,11 +27,12 @@ from stemtrial.observe.parameters import EdssParameters, from_draw, load
 from stemtrial.parameters import Draws, point_draw
 from stemtrial.predict.natural_estimators import quantile, share
 from stemtrial.predict.natural_lives import simulate
-from stemtrial.predict.run import care_of, scaled
+from stemtrial.predict.run import scaled
 from stemtrial.therapy import compose_ms
 from stemtrial.trial.conduct import conduct
 from stemtrial.trial.entry import families_of, planned_days
 from stemtrial.trial.protocol import load_protocol
+from stemtrial.trial.recruiting import care_of
 
 RECRUITS = 6000
 HERE = Path(__file__).parent

@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from stemtrial.predict.estimate import rows_of as rows_of
     from stemtrial.predict.run import Prediction as Prediction
     from stemtrial.predict.run import Settings as Settings
-    from stemtrial.predict.run import care_of as care_of
     from stemtrial.predict.run import predict as predict
     from stemtrial.report.data import ReportData as ReportData
     from stemtrial.report.explain import diseases as diseases
@@ -57,6 +56,7 @@ if TYPE_CHECKING:
     from stemtrial.trial.protocol import Protocol as Protocol
     from stemtrial.trial.protocol import load_protocol as load_protocol
     from stemtrial.trial.protocol import protocol_names as protocols
+    from stemtrial.trial.recruiting import care_of as care_of
 
 _WHERE = {
     # the eight functions, in the order of the chain
@@ -72,7 +72,7 @@ _WHERE = {
     "compose_ms": "stemtrial.therapy",
     "families_of": "stemtrial.trial.entry",
     "point_draw": "stemtrial.parameters",
-    "care_of": "stemtrial.predict.run",
+    "care_of": "stemtrial.trial.recruiting",
     "rows_of": "stemtrial.predict.estimate",
     # types
     "Analysed": "stemtrial.predict.estimate",

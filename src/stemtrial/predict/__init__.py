@@ -2,14 +2,13 @@
 
 from stemtrial.predict.compare import Comparison, compare, protocol_of
 from stemtrial.predict.obstacles import obstacles
-from stemtrial.predict.run import Prediction, Settings, as_json, care_of, predict
+from stemtrial.predict.run import Prediction, Settings, as_json, predict
 
 __all__ = [
     "Comparison",
     "Prediction",
     "Settings",
     "as_json",
-    "care_of",
     "compare",
     "obstacles",
     "predict",

@@ -33,7 +33,6 @@ from stemtrial.therapy import compose_ms
 from stemtrial.trial.conduct import Trial, conduct
 from stemtrial.trial.entry import families_of
 from stemtrial.trial.protocol import Protocol
-from stemtrial.trial.recruiting import care_of as care_of
 from stemtrial.trial.recruiting import recruit_for
 
 Arrays = dict[str, NDArray[Any]]

@@ -14,11 +14,12 @@ from stemtrial.evidence.schema import Statistic
 from stemtrial.predict.curves import curves, km_times
 from stemtrial.predict.estimate import STATISTICS, Analysed, estimate, rows_of
 from stemtrial.predict.obstacles import estimators_of
-from stemtrial.predict.run import _gather, _plan, care_of, scaled
+from stemtrial.predict.run import _gather, _plan, scaled
 from stemtrial.trial.conduct import conduct
 from stemtrial.trial.entry import planned_days
 from stemtrial.trial.parts import _AT_TIMES, EndpointUse, Estimator
 from stemtrial.trial.protocol import load_protocol
+from stemtrial.trial.recruiting import care_of
 
 MIST = study("burt2019_mist")
 

@@ -10,7 +10,7 @@ from stemtrial.endpoint import definitions
 from stemtrial.errors import InputError
 from stemtrial.evidence import study
 from stemtrial.parameters import point_draw
-from stemtrial.predict import Settings, care_of, obstacles, predict
+from stemtrial.predict import Settings, obstacles, predict
 from stemtrial.predict.estimate import STATISTICS, rows_of
 from stemtrial.predict.obstacles import ESTIMATORS, EXAMINED, estimators_of
 from stemtrial.predict.summary import summarise
@@ -18,6 +18,7 @@ from stemtrial.therapy import compose_ms
 from stemtrial.trial.entry import families_of
 from stemtrial.trial.parts import _AT_TIMES, EndpointUse
 from stemtrial.trial.protocol import load_protocol
+from stemtrial.trial.recruiting import care_of
 
 
 def test_mist_can_be_run():

@@ -87,7 +87,10 @@ def test_every_effect_and_every_harm_registers_where_it_vanishes():
     for name in products("msc"):
         assert known[f"msc.potency.{name}"].value == 1.0, "no head-to-head evidence between sources"
         assert known[f"msc.trophic.{name}"].value >= 1.0
-    assert known[FAMILIES["msc"].hypothesis].value == 0.3
+    weight = known[FAMILIES["msc"].hypothesis]
+    assert known["msc.prior_weight"].value == 0.3
+    assert known["msc.prior_weight"].value < weight.value < 1, "the controlled trials speak for it, and not beyond doubt"
+    assert "cell_hypotheses" in weight.source
 
 
 # -- nothing given, nothing changed ---------------------------------------------------------------------------------
