@@ -21,8 +21,8 @@ FAMILIES = ("ahsct", "drugs", "steroids")
 def pytest_configure(config: pytest.Config) -> None:
     """Give the session its own cache, in which the compiled kernels alone outlive it.
 
-    The key of recruits does not cover the source of the cohort, so that those of another session may be stale; the key
-    of a kernel is the hash of its whole source. Kernels lie in $STEMTRIAL_CACHE where that is set, else in pytest's.
+    No test reads what another session computed; a kernel is slow to compile, and its key is the hash of its whole
+    source. Kernels lie in $STEMTRIAL_CACHE where that is set, else in pytest's.
     """
     given = os.environ.get("STEMTRIAL_CACHE")
     kernels = Path(given) / "kernels" if given else Path(config.cache.mkdir("kernels"))
