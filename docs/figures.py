@@ -2,7 +2,8 @@
 
 Without a folder, `stemtrial run mist` is run first. `python docs/figures.py natural_history` makes those of
 docs/natural_history.md instead, and its table; `python docs/figures.py readout` does so for docs/readout.md,
-`python docs/figures.py reconstitution` for docs/reconstitution.md.
+`python docs/figures.py reconstitution` for docs/reconstitution.md, `python docs/figures.py cells` for the pages on cell
+therapies.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from plotly.graph_objects import Figure
 from plotly.offline import get_plotlyjs
 from plotly.subplots import make_subplots
 
@@ -25,12 +29,14 @@ from stemtrial.predict import Settings, predict
 from stemtrial.predict.natural_curves import pictures
 from stemtrial.predict.natural_history import natural_history
 from stemtrial.predict.readout import read_out
+from stemtrial.report.colours import light
 from stemtrial.report.figures import forest, kaplan_meier
+from stemtrial.report.lanes import Lane
 from stemtrial.report.natural_figures import curves as natural_curves
 from stemtrial.report.natural_history import markdown
 from stemtrial.report.readout import markdown as readout_markdown
 from stemtrial.report.readout_figures import probabilities, truthful
-from stemtrial.report.words import names_of
+from stemtrial.report.words import Names, names_of, scale_of, shown
 from stemtrial.trial.protocol import load_protocol
 
 HERE = Path(__file__).parent / "images"
@@ -147,6 +153,88 @@ def reconstitution(people: int = 10_000, transplants: int = 30_000) -> None:
     text.write_text(f"{before}<!-- tables: made by docs/figures.py -->\n{made}<!-- end -->\n{after}", encoding="utf-8")
 
 
+GIVEN = {
+    "msc_it": "into spinal fluid",
+    "msc_iv": "into a vein",
+    "sham": "sham",
+    "['msc_early', 'placebo_first']": "cells to sham",
+}
+"""Arms of the two trials of MSC, and their comparison, in words."""
+
+
+def cells(replicates: int = 100) -> None:
+    """Draw a single-arm series beside the same trial with no effect at all, and trials of MSC under each hypothesis."""
+    settings = Settings(replicates=replicates, threads=default_threads())
+    with tempfile.TemporaryDirectory() as folder:
+        series, petrou, mesems = (
+            predict(load_protocol(name), settings, folder=Path(folder) / name)
+            for name in ("burman-2014", "petrou-2020", "mesems")
+        )
+    rows = [r for r in series.estimates if r["statistic"] == "km_probability"]
+    gone = [Lane("no effect at all", "arm1", lambda r: r["no_effect"]), Lane("predicted", "arm0", lambda r: r)]
+    fig = beside(rows, gone, names_of(series.page), "patients still free of it at 5 years, %")
+    picture([fig], HERE / "no-effect.png", 900, 430)
+    apart = [
+        Lane("sceptical", "arm3", lambda r: r["hypotheses"]["sceptical"]),
+        Lane("optimistic", "arm2", lambda r: r["hypotheses"]["optimistic"]),
+        Lane("mixture", "contrast", lambda r: r),
+    ]
+    active = [r for r in petrou.estimates if r["endpoint"] == "neda.petrou" and isinstance(r["arm"], str)]
+    lesions = [r for r in mesems.estimates if r["endpoint"] == "gd_lesions.weeks_4_12_24" and r["outcome_id"]]
+    left = beside(active, apart, names_of(petrou.page), "patients without activity in six months, %", GIVEN)
+    left.update_layout(title={"text": "Petrou 2020: cells into spinal fluid or vein, and sham"})
+    right = beside(lesions, apart, names_of(mesems.page), "ratio of enhancing lesions, cells to sham", GIVEN)
+    right.update_layout(title={"text": "MESEMS: cells into a vein against sham"})
+    picture([left, right], HERE / "msc-hypotheses.png", 1200, 430)
+
+
+def beside(rows: list, ways: list, names: Names, axis: str, given: Mapping[str, str] | None = None) -> Figure:
+    """Draw what was predicted in several ways (median, 50 and 90 %) and published (95 %), a group an outcome or arm."""
+    given = given or {}
+    fig, scale, step = Figure(), scale_of(rows[0]), len(ways) + 2
+    for k, way in enumerate(ways):
+        seen = [shown({**(way.of(r) or {}), "published": None}, scale) for r in rows]
+        at = [-(n * step + k) for n in range(len(rows))]
+        line = {"mode": "lines", "hoverinfo": "skip", "legendgroup": way.name, "showlegend": False}
+        for s, y in zip(seen, at, strict=True):
+            for ends, width in ((s["pi90"], 3), (s["pi50"], 10)):
+                fig.add_scatter(x=list(ends), y=[y, y], line={"color": light(way.token), "width": width}, **line)
+        fig.add_scatter(
+            x=[s["median"] for s in seen], y=at, mode="markers", name=way.name,
+            marker={"symbol": "circle", "size": 12, "color": "white", "line": {"width": 3, "color": light(way.token)}},
+        )  # fmt: skip
+    told = [shown(r, scale) for r in rows]
+    ends = [s["ci95"] if s["ci95"][0] is not None else (s["value"], s["value"]) for s in told]
+    fig.add_scatter(
+        x=[s["value"] for s in told], y=[-(n * step + len(ways)) for n in range(len(rows))], mode="markers",
+        name="published",
+        marker={"symbol": "diamond", "size": 13, "color": light("ink")},
+        error_x={
+            "type": "data", "symmetric": False, "color": light("ink"),
+            "array": [high - s["value"] for (_, high), s in zip(ends, told, strict=True)],
+            "arrayminus": [s["value"] - low for (low, _), s in zip(ends, told, strict=True)],
+        },
+    )  # fmt: skip
+    words = [given.get(str(r["arm"])) or names.endpoint(r["endpoint"]).partition(", time to")[0] for r in rows]
+    middle = [-(n * step + len(ways) / 2) for n in range(len(rows))]
+    fig.update_yaxes(
+        tickvals=middle, ticktext=["<br>".join(textwrap.wrap(w, 28)) for w in words],
+        range=[middle[-1] - step / 2, 1.2], showgrid=False, zeroline=False, tickfont={"size": 13},
+    )  # fmt: skip
+    fig.update_xaxes(title_text=axis, title_font={"size": 13}, gridcolor="#dddddd", zeroline=False, showline=True)
+    if scale.log:
+        fig.update_xaxes(type="log", range=np.log10([0.4, 2.5]).tolist(), tickvals=[0.4, 0.5, 0.7, 1, 1.5, 2, 2.5])
+        fig.add_vline(x=1, line={"dash": "dot", "color": light("muted")})
+    else:
+        fig.update_xaxes(range=[-2, 102])
+    fig.update_layout(
+        template="none", font={"size": 13}, title={"font": {"size": 15}, "x": 0.02, "y": 0.97},
+        legend={"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0, "traceorder": "normal"},
+        margin={"l": 150 if given else 210, "r": 20, "t": 40, "b": 100},
+    )  # fmt: skip
+    return fig
+
+
 def main() -> None:
     """Run MIST if need be, and draw."""
     if sys.argv[1:] == ["natural_history"]:
@@ -157,6 +245,9 @@ def main() -> None:
         return
     if sys.argv[1:] == ["reconstitution"]:
         reconstitution()
+        return
+    if sys.argv[1:] == ["cells"]:
+        cells()
         return
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     p = predict(load_protocol("mist"), Settings(threads=default_threads()), folder=folder)
