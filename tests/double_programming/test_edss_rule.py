@@ -75,6 +75,8 @@ def slow_rating(f, w, gap, h, z, beta):
     fs = []
     for k in range(7):
         g = 5.2 * (max(0.0, x[k] - res) / 0.66) ** 0.66
+        if k == 0 and g > 0.3:
+            amb += 0.06 * beta
         rated = g + 0.20 * z[k]
         if g > 0.3:
             rated += 0.14 * z[7] + 0.28 * (0.6 * h[0] + 0.8 * h[1 + k]) + beta

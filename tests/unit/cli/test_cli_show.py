@@ -99,7 +99,7 @@ def test_explain_ms_tells_all_of_the_model(cli):
         p.name: p.value for p in registry().values() if p.name.startswith("ms.")
     }
     lesion_rate = next(r for r in told["rates_open_to_therapies"] if r["name"] == "lesion_activity")
-    assert all(text.startswith("drugs: x (") for text in lesion_rate["multiplied_by"])
+    assert {text.partition(":")[0] for text in lesion_rate["multiplied_by"]} == {"drugs", "msc"}
     assert any("drugs.entry_to" in text for text in lesion_rate["multiplied_by"])
 
 
@@ -133,9 +133,7 @@ def test_explain_a_transplant(cli):
     infusion = next(d for d in told["doses"] if d["name"] == "ahsct.infuse.low")
     assert {"C", "E", "B", "W"} <= set(infusion["changes"])
     assert all(s["owner"] == "ahsct" for s in told["states_added"])
-    assert {j["name"] for j in told["harm_and_other_jumps"]} == {
-        f"ahsct.{h}" for h in ("fever", "infection", "death", "autoimmunity")
-    }
+    assert {j["name"] for j in told["harm_and_other_jumps"]} == {"ahsct.death"}
     assert {p["name"] for p in told["parameters"]} == {n for n in registry() if n.startswith("ahsct.")}
     assert [f["field"] for f in told["fields_in_a_protocol"]] == list(catalogue()["ahsct"].fields)
 

@@ -29,6 +29,7 @@ REQUIRED = {
     "vep_responder_6ms", "vep_responder_6ms.from_3_months",
 }  # fmt: skip
 CELL_THERAPY = {
+    "lesion_mtr_change", "lesion_mwf_change",
     "adverse_events.grade_3_or_worse", "amenorrhoea_over_12_months", "any_adverse_event", "arachnoiditis",
     "batch_failure", "blood.b_cells_per_ul", "blood.cd4_count", "blood.cd4_memory_per_ul", "blood.cd4_naive_per_ul",
     "blood.cd8_per_ul", "blood.neutrophils_1e9_per_l", "blood.nk_per_ul", "blood.t_cells", "blood.tcr_clones_1e3",

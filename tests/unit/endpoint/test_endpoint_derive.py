@@ -30,6 +30,7 @@ def patients(edss, replicate=None, closure=1826, t2=None):
         recruit=zero, entry_day=zero, closure_day=np.full(n, closure), age_years=zero, female=zero,
         disease_duration_years=zero, relapses_last_12_months=zero, edss=np.array(edss, float), gd_lesions=zero,
         t2_volume_ml=np.full(n, 10.0) if t2 is None else np.array(t2, float),
+        lesion_mtr_pct=np.full(n, 80.0), lesion_mwf_pct=np.full(n, 6.0),
         **{c: np.full(n, x) for c, x in INSTRUMENTS.items()},
     )  # fmt: skip
 
@@ -48,7 +49,7 @@ def scans(*rows):
     p, d, v, g, t, ml, b = np.array(rows, float).reshape(-1, 7).T
     return make(
         "mri", replicate=np.zeros(len(p)), patient=p, day=d, visit=v, gd_lesions=g, new_t2_lesions=t, t2_volume_ml=ml,
-        brain_volume_change_pct=b,
+        brain_volume_change_pct=b, lesion_mtr_pct=np.full(len(p), 80.0), lesion_mwf_pct=np.full(len(p), 6.0),
     )  # fmt: skip
 
 

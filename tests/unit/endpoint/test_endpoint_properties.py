@@ -18,13 +18,14 @@ PLAIN = {
     "sf36_pcs": 45.0, "msis29_physical": 30.0, "nfl_pg_ml": 12.0, "gfap_pg_ml": 100.0,
     "low_contrast_letters": 40.0, "visual_acuity_logmar": 0.1, "neutrophils_1e9_per_l": 4.0, "cd4_naive_per_ul": 400.0,
     "cd4_memory_per_ul": 400.0, "cd8_per_ul": 500.0, "b_cells_per_ul": 200.0, "nk_per_ul": 200.0,
-    "trec_per_ug_dna": 9e3, "tcr_clones_1e3": 700.0, "t2_volume_ml": 9.0,
+    "trec_per_ug_dna": 9e3, "tcr_clones_1e3": 700.0, "lesion_mtr_pct": 80.0,
+    "lesion_mwf_pct": 6.0, "t2_volume_ml": 9.0,
     "brain_volume_change_pct": -0.2, "gd_lesions": 1, "new_t2_lesions": 1,
 }  # fmt: skip
 OF_TABLE = {
     "patients": tuple(PLAIN),
-    "visits": tuple(PLAIN)[:-4],
-    "mri": tuple(PLAIN)[-4:],
+    "visits": tuple(PLAIN)[:-6],
+    "mri": tuple(PLAIN)[-6:],
     "relapses": (),
     "disposition": (),
     "adverse_events": (),

@@ -27,7 +27,7 @@ from stemtrial.trial.parts import EndpointUse
 from stemtrial.trial.protocol import load_protocol
 
 REPLICATES = 5
-TIMES = [name for name, d in definitions().items() if d.kind == "time_to_event"]
+TIMES = [name for name, d in definitions().items() if d.kind == "time_to_event" and d.rule != "adverse_event"]
 
 
 @pytest.fixture(scope="module")

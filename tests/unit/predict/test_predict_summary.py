@@ -110,7 +110,7 @@ def rows():
 
 
 def summary(rows, values, **options):
-    options = {"n_draws": 1, "labels": ["x"]} | options
+    options = {"n_draws": 1, "labels": [["x"]] * len(rows)} | options
     return summarise(rows, values, study("burt2019_mist"), **options)
 
 
