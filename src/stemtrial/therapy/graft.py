@@ -93,7 +93,7 @@ PLACED = (*REGIONS, "undifferentiated")
 
 
 def declare_host(m: Model, owner: str, living: Expr) -> Host:
-    """Declare how the host of a graft reacts to it, and the doses ``<owner>.suppress`` and ``<owner>.taper``.
+    """Declare how the host of a graft reacts to it, and the doses ``<owner>.suppress``, ``.taper``, ``.stop``.
 
     Parameters
     ----------
@@ -131,7 +131,12 @@ def declare_host(m: Model, owner: str, living: Expr) -> Host:
         e.set(tapering, e.read(suppression) / maximum(1.0, e.amount("taper_days")))
 
     m.on_dose(f"{owner}.suppress", suppress, (), "tacrolimus is taken from now on")
+    def stop(e: Effect) -> None:
+        e.set(suppression, 0.0)
+        e.set(tapering, 0.0)
+
     m.on_dose(f"{owner}.taper", taper, ("taper_days",), "tacrolimus is tapered over days, then stopped")
+    m.on_dose(f"{owner}.stop", stop, (), "no further course, tacrolimus ends at once; the graft stays")
     undifferentiated(m, owner, attack, open_to_attack, living)
     return Host(exp(attack * -m.dt), foreign, reactivity, responsiveness, lot)
 
@@ -348,6 +353,7 @@ def family(owner: str, therapy: str, on_ms: Callable[[Model], None], prescribe: 
         (therapy,),
         prescribe or functools.partial(graft_orders, owner),
         failure=FAILURE,
+        stop=f"{owner}.stop",
         harms=kernel_harms(owner),
         repeatable=True,
         check=check,

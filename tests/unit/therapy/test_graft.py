@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from stemtrial.kernel import Schedule
 from stemtrial.therapy import compose_ms, graft
-from stemtrial.therapy.family import Given
+from stemtrial.therapy.family import AMOUNTS, Given
 from stemtrial.therapy.prescribe import FAMILIES
 
 YEAR = 365
@@ -60,6 +60,18 @@ def test_a_taper_is_linear_and_ends(people, point):
     full = point["graft.suppression"]
     assert [protection(d) for d in (99, 124, 300)] == pytest.approx([full, full / 2, 0.0], abs=1e-12)
     assert protection(125) < protection(124)
+
+
+def test_a_stop_ends_protection_and_the_graft_is_rejected(people, point):
+    kernel, fields = graft_kernel(), FOETAL | TACROLIMUS | {"immunosuppression_days": 400}
+    given = schedule(kernel, 64, "nsc", fields, point)
+    none = np.zeros((64, AMOUNTS))
+    ended = Schedule(np.arange(64), np.full(64, 100), np.full(64, kernel.dose("nsc.stop")), none)
+    on, off = (follow(people, point, 300, n=64, doses=d) for d in (given, Schedule.join([given, ended])))
+    assert (off.state["nsc.suppression"] == 0).all()
+    assert (on.state["nsc.suppression"] == point["graft.suppression"]).all()
+    assert living(off, 90) == living(on, 90)
+    assert living(off, 300) < 0.1 * living(on, 300)
 
 
 def test_the_host_remembers_and_rejects_a_second_graft_sooner(people, point):

@@ -89,7 +89,7 @@ def test_every_effect_and_every_harm_registers_where_it_vanishes():
         assert known[f"msc.trophic.{name}"].value >= 1.0
     weight = known[FAMILIES["msc"].hypothesis]
     assert known["msc.prior_weight"].value == 0.3
-    assert known["msc.prior_weight"].value < weight.value < 1, "the controlled trials speak for it, and not beyond doubt"
+    assert known["msc.prior_weight"].value < weight.value < 1, "trials speak for it, not beyond doubt"
     assert "cell_hypotheses" in weight.source
 
 
