@@ -161,9 +161,10 @@ class _Transplants:
         wait = np.broadcast_to(np.asarray(days, float), len(self))[row]
         return HarmEvents(row, self.given.start[row] + np.floor(wait).astype(np.int64), TERMS[event])
 
-    def happens(self, event: str, probability: Floats | float, earliest: float, latest: float) -> HarmEvents:
-        """Events of this probability, evenly between two days."""
+    def happens(self, event: str, probability: Floats | float) -> HarmEvents:
+        """Events of this probability, evenly between the first and the last day of their window."""
         u = self.uniform(event, 2)
+        earliest, latest = self.value("first_day", event), self.value("last_day", event)
         return self.tell(event, u[:, 0] < probability, earliest + u[:, 1] * (latest - earliest))
 
 
@@ -173,17 +174,18 @@ def _first_weeks(t: _Transplants) -> Sequence[HarmEvents]:
     irradiated = t.conditioning in IRRADIATION and t.selected
     syndrome = t.value("engraftment_syndrome_tbi" if irradiated else "engraftment_syndrome")
     u = t.uniform("engraftment_syndrome", 2)
+    within = t.value("engraftment_syndrome_days")
     serum = t.value("serum_sickness") if t.antibody == "atg" else 0.0
     return [
         t.tell("neutropenia", neutrophils > 0.0, 0.0),
         t.tell("thrombocytopenia_4", platelets >= 1.0, 0.0),
         t.tell("thrombocytopenia_3", (platelets > 0.0) & (platelets < 1.0), 0.0),
-        t.happens("mucositis", t.value("mucositis", t.intensity), 3, 9),
+        t.happens("mucositis", t.value("mucositis", t.intensity)),
         t.tell("fever", fever < neutrophils, fever),
-        t.tell("engraftment_syndrome", u[:, 0] < syndrome, neutrophils + 3.0 * u[:, 1]),
-        t.happens("serum_sickness", serum, 6, 16),
-        t.happens("fluid_overload", t.by_edss(t.value("fluid_overload", t.intensity)), 0, 14),
-        t.happens("intensive_care", t.by_edss(t.value("intensive_care", t.intensity)), 0, 100),
+        t.tell("engraftment_syndrome", u[:, 0] < syndrome, neutrophils + within * u[:, 1]),
+        t.happens("serum_sickness", serum),
+        t.happens("fluid_overload", t.by_edss(t.value("fluid_overload", t.intensity))),
+        t.happens("intensive_care", t.by_edss(t.value("intensive_care", t.intensity))),
     ]
 
 
@@ -213,13 +215,14 @@ def _infections(t: _Transplants) -> Sequence[HarmEvents]:
 def _viruses(t: _Transplants) -> Sequence[HarmEvents]:
     u = t.uniform("ebv", 4)
     ebv = u[:, 0] < t.value("ebv", t.antibody)
-    rises = 15.0 + 45.0 * u[:, 1]
+    first, last = t.value("first_day", "ebv"), t.value("last_day", "ebv")
+    rises = first + (last - first) * u[:, 1]
     disease = ebv & (u[:, 2] < t.value("ebv_disease", "selected" if t.selected else "unselected"))
     return [
         t.tell("ebv", ebv, rises),
-        t.tell("ebv_disease", disease, rises + 30.0 * u[:, 3]),
-        t.happens("cmv", t.value("cmv", t.antibody), 10, 60),
-        t.happens("gammopathy", t.value("gammopathy", t.antibody), 60, 365),
+        t.tell("ebv_disease", disease, rises + t.value("ebv_disease_days") * u[:, 3]),
+        t.happens("cmv", t.value("cmv", t.antibody)),
+        t.happens("gammopathy", t.value("gammopathy", t.antibody)),
     ]
 
 
