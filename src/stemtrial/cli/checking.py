@@ -18,6 +18,7 @@ from stemtrial.predict import obstacles
 from stemtrial.predict.estimate import Row, rows_of
 from stemtrial.report.explain import standing
 from stemtrial.report.words import count, number, statistic, years
+from stemtrial.therapy import catalogue
 from stemtrial.trial.population import Population
 from stemtrial.trial.protocol import Protocol, load_protocol
 from stemtrial.trial.regimen import Arm, Choice
@@ -39,12 +40,15 @@ class Loaded:
 
     @contextmanager
     def located(self) -> Iterator[None]:
-        """If nobody is eligible, tell where in the file it is said who is."""
+        """If nobody is eligible, or nobody resembles whom they shall, tell where in the file it is said."""
         try:
             yield
         except InputError as e:
             if str(e).startswith("nobody is eligible"):
                 raise self.positions.error(("population", "eligibility"), str(e)) from None
+            where, _, message = str(e).partition(": ")
+            if where.endswith(".resemble"):
+                raise self.positions.error(tuple(where.split(".")), message) from None
             raise
 
 
@@ -95,7 +99,7 @@ def check_protocol(name: str, as_json: bool) -> None:
     )
     if reproduced:
         text.heading(f"Of the {data['published']} published outcomes of {reproduced.id}")
-        text.note(f"{data['predicted']} are predicted")
+        text.note(f"{data['predicted']} {'is' if data['predicted'] == 1 else 'are'} predicted")
         for n in data["not_predicted"]:
             text.note(f"{n}: no estimate of the protocol predicts it")
     text.heading(f"Where its {sum(data['numbers'].values())} numbers come from")
@@ -174,9 +178,15 @@ def _regimen(arm: Arm) -> str:
             switch = f"; on a {e.switch_on} to {to}" if e.switch_on else ""
             parts.append(f"day {e.day}: one of {drugs}{switch}")
         else:
-            settings = ", ".join(f"{k} {text.cell(v)}" for k, v in e.settings.items())
+            settings = ", ".join(f"{k} {text.cell(v)}" for k, v in e.settings.items() if k not in _idle(e.settings))
             parts.append(f"day {e.day}: {e.therapy}" + (f" ({settings})" if settings else ""))
     return "; ".join(parts) or "no treatment"
+
+
+def _idle(settings: Mapping[str, Any]) -> set[str]:
+    """Fields that say nothing beside the others: the gap of a single course, the days of a drug not given."""
+    once = {"every_days"} if settings.get("courses") == 1 else set()
+    return once | ({"immunosuppression_days", "taper_days"} if settings.get("immunosuppression") == "none" else set())
 
 
 def _rule(rule: Any) -> str:
@@ -202,7 +212,8 @@ def numbers_by_standing(p: Protocol) -> Counter[str]:
     Parameters
     ----------
     p : Protocol
-        Its ``sources`` cover what lies below their paths; the longest path counts.
+        Its ``sources`` cover what lies below their paths; the longest path counts. A field of a regimen that was
+        left out has the source of its default in the catalogue.
     """
     found: Counter[str] = Counter()
     for path, value in _leaves(p.model_dump(mode="json", exclude={"sources", "notes"}, exclude_unset=True)):
@@ -210,9 +221,20 @@ def numbers_by_standing(p: Protocol) -> Counter[str]:
         if not numeric and not path.startswith(("population.eligibility.", "accrual.")):
             continue
         covering = [s for s in p.sources if path == s or path.startswith(f"{s}.")]
-        found[standing(p.sources[max(covering, key=len)]) if covering else "no source given"] += 1
+        source = p.sources[max(covering, key=len)] if covering else _source_of_default(p, path, value)
+        found[standing(source) if source else "no source given"] += 1
     order = ("no source given", "assumed", "partly assumed", "calibrated", "recalled", "sourced")
     return Counter({k: found[k] for k in order if found[k]})
+
+
+def _source_of_default(p: Protocol, path: str, value: Any) -> str:
+    """Source of a field of a regimen that has its default; nothing for everything else."""
+    match path.split("."):
+        case ["arms", arm, "regimen", k, name] if arm in p.arms:
+            info = catalogue().get(getattr(p.arms[arm].regimen[int(k)], "therapy", ""))
+            field = info.fields.get(name) if info else None
+            return field.source if field is not None and field.default == value else ""
+    return ""
 
 
 def _leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

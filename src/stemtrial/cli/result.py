@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from stemtrial.cli.beside import show_hypotheses, show_no_effect, show_told
-from stemtrial.cli.text import bullets, heading, note, say, tables, whole
+from stemtrial.cli.beside import grouped, predicted, show_harm, show_hypotheses, show_no_effect, show_told, who
+from stemtrial.cli.text import bullets, heading, note, say, whole
 from stemtrial.predict import Prediction, compare
 from stemtrial.report.words import (
     NO_HUMAN_DATA,
     NO_HUMAN_DATA_MARK,
     Names,
     count,
-    finite,
     interval_words,
     names_of,
     number,
     scale_of,
     shown,
     span,
-    statistic,
-    years,
 )
 
 Row = Mapping[str, Any]
@@ -53,14 +49,18 @@ def show_result(prediction: Prediction, report: Path, *, few: bool) -> None:
         say(f"beside {page['run'].get('citation') or told.study} ({told.study})")
     if run["design"] != "randomised":
         say({"single_arm": "one arm, no control", "observational": "arms not randomised"}[run["design"]])
+    untried: dict[str, list[str]] = {}
     for arm, what in run["without_human_data"].items():
-        say(f"⚠ prediction without human data, {names.arm(arm)}: {'; '.join(what)}", style="bold")
+        untried.setdefault("; ".join(what), []).append(names.arm(arm))
+    for given, arms in untried.items():
+        say(f"⚠ prediction without human data: {given} ({', '.join(arms)})", style="bold")
     _group(f"Misses: the published value lies outside the 90 % interval ({len(told.misses)})", told.misses, names)
     _group(f"Agreements: it lies inside ({len(told.agreements)})", told.agreements, names)
     _group(f"Not scored ({len(told.unscored)}){_why_unscored(told.unscored)}", told.unscored, names)
     _group(f"Predictions without a published value ({len(told.unpublished)})", told.unpublished, names)
     show_no_effect(prediction.estimates, run["design"], names)
     show_hypotheses(prediction.estimates, page["hypotheses"], names)
+    show_harm(page, names)
     show_told(page)
     paragraphs = {m["outcome_id"]: m["why"] for m in page["misses"]}
     if told.misses:
@@ -93,37 +93,20 @@ def _group(title: str, rows: Sequence[Row], names: Names) -> None:
     if not rows:
         return
     heading(title)
-    groups = groupby(rows, key=lambda r: (names.endpoint(r["endpoint"]), statistic(r["statistic"]), scale_of(r).unit))
     published = any(r["published"] for r in rows)
-    columns = ["", "", "predicted (90 %)", *(["published (95 %)", "checked"] if published else [])]
-    parts = [
-        (f"{endpoint}: {stat}" + (f", {unit}" if unit else ""), [_line(r, names, published) for r in members])
-        for (endpoint, stat, unit), members in groups
-    ]
-    tables(columns, parts)
+    columns = ["", "", "predicted (90 %)", *(["published (95 %)", "source"] if published else [])]
+    grouped(columns, rows, lambda r: _line(r, names, published), names)
 
 
 def _line(r: Row, names: Names, published: bool) -> list[str]:
     s = shown(r, scale_of(r))
-    who = ", ".join(p for p in (names.arm(r["arm"]), years(r["time_years"])) if p)
-    who += f" {NO_HUMAN_DATA_MARK}" * (NO_HUMAN_DATA in r["labels"])
-    line = [_number_of(r), who, _predicted(s, r)]
+    mark = f" {NO_HUMAN_DATA_MARK}" * (NO_HUMAN_DATA in r["labels"])
+    line = [_number_of(r), who(r, names) + mark, predicted(r, r)]
     if published:
         p = r["published"] or {}
         ci = f" ({span(s['ci95'])})" if s["ci95"][0] is not None else ""
         line += [number(s["value"]) + ci, p.get("verification") or "–"]
     return line
-
-
-def _predicted(s: Mapping[str, Any], row: Row) -> str:
-    """``0.07 (0.02 to 0.24)``; what lies beyond every number is not reached (a time) or infinite (a ratio)."""
-    ends = [s["median"], *s["pi90"]]
-    if all(finite(x) is None for x in ends):
-        return "not reached" if row["statistic"] == "median" else "not estimable"
-    never = "not reached" if row["statistic"] == "median" else "∞"
-    median, low, high = (never if finite(x) is None else number(x) for x in ends)
-    inner = f"{low} to {high}" if never in (low, high) else span(s["pi90"])
-    return f"{median} ({inner})"
 
 
 def _coverage(told: Any, run: Row) -> None:
@@ -157,9 +140,8 @@ def _warnings(run: Row, estimates: Sequence[Row], few: bool) -> None:
         told.append(f"intervals hold {held}: what is not known about the parameters would make them wider")
     lost = sum(1 for e in estimates if e["n_not_estimable"])
     if lost:
-        told.append(
-            f"{lost} estimates had no finite value in some replicates (no event in an arm, for one); see the report"
-        )
+        these = "1 estimate" if lost == 1 else f"{lost} estimates"
+        told.append(f"{these} had no finite value in some replicates (no event in an arm, for one); see the report")
     if told:
         heading("Mind")
         bullets(told)

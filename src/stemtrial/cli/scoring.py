@@ -61,7 +61,7 @@ def show_scorecard(disease: str, family: str | None, blind: bool, o: Options) ->
             family=family, blind=blind, told=told,
         )  # fmt: skip
     if not card["protocols"] and not card["not_run"]:
-        raise InputError("no protocol fits; leave out --family or --blind")
+        raise InputError(_nothing(family, blind))
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / "scorecard.json", json.dumps(text.finite(card), indent=1, allow_nan=False).encode())
     write_scorecard(card, folder / "scorecard.html")
@@ -70,6 +70,19 @@ def show_scorecard(disease: str, family: str | None, blind: bool, o: Options) ->
     else:
         _show(card, folder, few=o.replicates < FEW_REPLICATES)
     return 1 if any(n["fault"] for n in card["not_run"]) else 0
+
+
+def _nothing(family: str | None, blind: bool) -> str:
+    """Why nothing can be scored, and what can be done instead."""
+    from stemtrial.therapy import FAMILIES
+    from stemtrial.trial.entry import families_of
+    from stemtrial.trial.protocol import load_protocol, protocol_names
+
+    if not blind and family in FAMILIES:
+        untried = [n for n in protocol_names() if family in families_of(load_protocol(n))]
+        told = f"; what it predicts without human data: stemtrial run {untried[0]}" if untried else ""
+        return f"no published trial of family '{family}' in MS is there to score{told}"
+    return "no protocol fits; leave out --family or --blind"
 
 
 class _Told:
@@ -118,8 +131,10 @@ def _show(card: Mapping[str, Any], folder: Path, *, few: bool) -> None:
         f"seed {s['seed']}" + (f", family {s['family']}" if s["family"] else "") + (", sealed only" * s["blind"])
     )
     if headlines:
-        text.heading(f"Misses: {len(misses)} of {len(headlines)} headlines lie outside their 90 % interval")
-        _table(misses[:SHOWN])
+        lie = "lies outside its" if len(misses) == 1 else "lie outside their"
+        text.heading(f"Misses: {len(misses)} of {len(headlines)} headlines {lie} 90 % interval")
+        if misses:
+            _table(misses[:SHOWN])
         if len(misses) > SHOWN:
             text.note(f"and {len(misses) - SHOWN} more, on the page")
         text.heading("Coverage: how often the intervals hold the published value, each cohort counting once")
@@ -157,7 +172,7 @@ def _table(rows: list[Mapping[str, Any]]) -> None:
         [
             [
                 r["protocol"],
-                f"{r['endpoint']}: {statistic(r['statistic'])}",
+                f"{r['endpoint']}: {statistic(r['statistic'], r['endpoint'])}",
                 r["arms"]
                 + ("" if r["time_years"] is None else f", {r['time_years']:.3g} y")
                 + f" {NO_HUMAN_DATA_MARK}" * (NO_HUMAN_DATA in r["labels"]),
@@ -176,7 +191,8 @@ def _table(rows: list[Mapping[str, Any]]) -> None:
 
 def _groups(coverage: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     out = [("all headlines", coverage["all"])]
-    return out + [(f"{key} {name}", c) for key in ("role", "therapy", "family") for name, c in coverage[key].items()]
+    kinds = (("role", "role"), ("therapy", "therapy"), ("family", "outcomes of"))
+    return out + [(f"{said} {name}", c) for key, said in kinds for name, c in coverage[key].items()]
 
 
 def _coverage(which: str, c: Mapping[str, Any]) -> list[str]:

@@ -171,8 +171,20 @@ _FOLDED = (
     "meaning", "source", "how", "next_value", "multiplied_by", "changes", "value", "procedure",
     "events_of_the_procedure", "potency", "ethics", "shown", "studies",
 )  # fmt: skip
-_TELLING = {"products": ("label", "tissue", "lot_cv", "source"), "manufacture": ("source",), "delivery": ("source",)}
-"""Columns that only the JSON of an explanation holds."""
+_TELLING = {
+    "products": ("label", "tissue", "lot_cv", "source", "potency", "ethics"),
+    "manufacture": ("source",),
+    "delivery": ("source", "procedure", "events_of_the_procedure"),
+}
+"""Columns that only the JSON of an explanation holds, or that stand in words below the table."""
+_IN_WORDS = {
+    "products": ("product", ("label", "tissue", "potency", "ethics")),
+    "delivery": ("route", ("procedure", "events_of_the_procedure")),
+}
+"""What is too long for a table: the column that names a row, and those told below it."""
+_FORMULAS = ("next_value", "value", "multiplied_by")
+LONGEST_FORMULA = 160
+"""Characters of a formula on the screen; a product of grafts in five regions fills pages."""
 
 
 # -- explain ----------------------------------------------------------------------------------------------------------
@@ -197,7 +209,37 @@ def explain_subject(subject: str, as_json: bool) -> None:
             text.steps(part)
         else:
             left_out = _TELLING.get(name, ())
-            text.records([{k: v for k, v in r.items() if k not in left_out} for r in part], fold=_FOLDED)
+            part = [r for r in part if name != "parameters" or r["name"] not in _told_above(parts)]
+            empty = {k for r in part[:1] for k in r if all(other[k] is None for other in part)}
+            rows = [{k: _cut(k, v) for k, v in r.items() if k not in left_out and k not in empty} for r in part]
+            text.records(rows, fold=_FOLDED)
+            if name == "parameters" and len(part) < len(parts[name]):
+                text.note("without those of the harms and of the action, which stand above")
+            if any(_cut(k, v) != v for r in part for k, v in r.items()):
+                text.note("… a longer formula; all of it: --json")
+            first, told_below = _IN_WORDS.get(name, ("", ()))
+            text.bullets([_in_words(r, first, told_below) for r in part] if first else [])
+
+
+def _told_above(parts: dict[str, Any]) -> set[str]:
+    """Parameters that the tables of harms and of action have shown already."""
+    action = {r["number"] for r in parts.get("action_by_hypothesis", ())}
+    both = {f"{stem}.{which}" for stem in action for which in ("optimistic", "sceptical")}
+    return both | {r["number"] for r in parts.get("harms", ())}
+
+
+def _cut(key: str, value: Any) -> Any:
+    """A formula as far as a reader follows it; everything else as it is."""
+    if isinstance(value, list):
+        return [_cut(key, v) for v in value]
+    if key not in _FORMULAS or not isinstance(value, str) or len(value) <= LONGEST_FORMULA:
+        return value
+    return value[:LONGEST_FORMULA].rpartition(" ")[0] + " …"
+
+
+def _in_words(row: dict[str, Any], name: str, columns: tuple[str, ...]) -> str:
+    said = (f"{k.replace('_', ' ')}: {text.cell(row[k])}" for k in columns if row[k] not in ("", [], None))
+    return f"{row[name]}. " + "; ".join(s.rstrip(".") for s in said) + "."
 
 
 # -- evidence ---------------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ def _kinds(rows: Sequence[Row]) -> set[str]:
 def _outcome(row: Row, names: Names) -> Cell:
     unit = scale_of(row).unit
     where = names.detail(row) + (f" [{unit}]" if unit else "")
-    return Cell(names.endpoint(row.get("endpoint")), (where,))
+    return Cell(names.title(row), (where,))
 
 
 def _interval(row: Row, summary: Mapping[str, Any] | None, *notes: str) -> Cell:
@@ -148,15 +148,16 @@ def hypotheses_section(result: Mapping[str, Any], names: Names) -> Section | Non
 def hypotheses_words(weights: Sequence[Mapping[str, Any]]) -> str:
     """Say which hypotheses are mixed, with which weights, and where those come from."""
     out = (
-        "How this therapy acts is disputed. Each replicate of the trial is run under one hypothesis, drawn with its "
-        "weight; sorted by what was drawn, one run shows both, and all of it is the mixture that is scored."
+        "How much these cells do is disputed. Two hypotheses compete: the optimistic one lets them do what the most "
+        "favourable reports suggest, the sceptical one far less. Each replicate draws one of them by its weight, for "
+        "the whole trial. Here they stand apart, and together as the mixture, which is what is scored."
     )
     for w in weights:
         share = finite(w.get("weight")) or 0.0
         named = str(w.get("family", "")).upper()
         out += (
             f" {named}: optimistic {number(100 * share)} %, sceptical {number(100 * (1 - share))} % "
-            f"({w.get('meaning')}; source: {w.get('source')})."
+            f"(source of the weight: {w.get('source')})."
         )
     return out
 
@@ -182,7 +183,9 @@ def told_section(result: Mapping[str, Any], names: Names) -> Section | None:
     title = "What the article says, what the record says, what the model says"
     intro = (
         "A trial as it was told to the public, beside the record. Claims are quoted from the article; the record is "
-        "what was published or registered, the model's numbers are those of this run. Nothing here is scored."
+        "what was published or registered, the model's numbers are those of this run. Verdicts: supported; overstated "
+        "(more than the record says); contradicted by it; misattributed (true of another study); unverifiable. "
+        "Nothing here is scored."
     )
     if not claims:
         title, intro = "What the model says, and what was published", "Studies beside this one, shown and never scored."
@@ -194,15 +197,18 @@ def told_section(result: Mapping[str, Any], names: Names) -> Section | None:
 
 def claims_table(claims: Sequence[Mapping[str, Any]]) -> TableView:
     """Return the claims of a protocol with their verdicts."""
+    articles = list(dict.fromkeys(str(c.get("article") or "") for c in claims))
+    one = len(articles) == 1
     rows = [
         [
-            Cell(str(c.get("text")), tuple(p for p in (str(c.get("article") or ""), str(c.get("claim") or "")) if p)),
+            Cell(str(c.get("text")), tuple(str(c[k]) for k in ("claim", *(["article"] * (not one))) if c.get(k))),
             Cell(str(c.get("verdict")), kind="miss" if c.get("verdict") not in ("supported", "unverifiable") else ""),
             Cell(str(c.get("what_the_record_says")), tuple(_quantities(c.get("quantities")))),
         ]
         for c in claims
     ]
-    return TableView("What the article says, and what the record says.", ["The article", "Verdict", "The record"], rows)
+    caption = f"What the article says{f' ({articles[0]})' if one and articles[0] else ''}, and what the record says."
+    return TableView(caption, ["The article", "Verdict", "The record"], rows)
 
 
 def _quantities(values: Mapping[str, Any] | None) -> list[str]:

@@ -118,11 +118,10 @@ def forest(rows: Sequence[Mapping[str, Any]], names: Names | None = None) -> go.
             verdict, tone = ("not scored" if s["value"] is not None else "sealed" if sealed else "unpublished"), "muted"
         else:
             verdict, tone = ("inside", "inside") if agrees else ("✕ outside", "miss")
-        if names.endpoint(row.get("endpoint")) != heading:  # neighbours with one endpoint share its heading
+        if names.title(row) != heading:  # neighbours with one endpoint share its heading
             layout.y += 6 if heading else 0
-            heading = names.endpoint(row.get("endpoint"))
-            layout.label(f"<b>{safe(heading, LABEL_CHARS)}</b>", layout.y + LINE / 2)
-            layout.y += LINE
+            heading = names.title(row)
+            layout.heading(heading)
         untried = "⚠ " * (NO_HUMAN_DATA in (row.get("labels") or ()))
         layout.label(safe(untried + names.detail(row), LABEL_CHARS - 2), layout.y + LINE / 2, token="muted")
         layout.label(verdict, layout.y + LINE / 2, right=True, token=tone)

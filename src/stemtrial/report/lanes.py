@@ -72,11 +72,10 @@ def lanes(rows: Sequence[Mapping[str, Any]], ways: Sequence[Lane], names: Names 
     published: dict[str, list[tuple[float, float, float | None, float | None, str]]] = {}
     heading = ""
     for row, of_row, s in zip(rows, seen, told, strict=True):
-        if names.endpoint(row.get("endpoint")) != heading:
+        if names.title(row) != heading:
             layout.y += 6 if heading else 0
-            heading = names.endpoint(row.get("endpoint"))
-            layout.label(f"<b>{safe(heading, LABEL_CHARS)}</b>", layout.y + LINE / 2)
-            layout.y += LINE
+            heading = names.title(row)
+            layout.heading(heading)
         layout.label(safe(names.detail(row), LABEL_CHARS + 4), layout.y + LINE / 2, token="muted")
         layout.y += LINE + 2
         for way, x in zip(ways, of_row, strict=True):

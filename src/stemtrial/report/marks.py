@@ -113,6 +113,12 @@ class Rows:
             }
         )
 
+    def heading(self, text: str) -> None:
+        """Write a heading in bold, on two lines if it is long, and move below it."""
+        for line in textwrap.wrap(" ".join(text.split()), LABEL_CHARS, max_lines=2, placeholder=" …") or [""]:
+            self.label(f"<b>{safe(line, LABEL_CHARS)}</b>", self.y + LINE / 2)
+            self.y += LINE
+
     def figure(self, axis: Mapping[str, Any]) -> go.Figure:
         """Return the empty figure with these labels and this x axis."""
         fig = blank(self.y + 8 + 46, {"l": 10, "r": 14, "t": 8, "b": 46}, annotations=self.annotations)

@@ -20,7 +20,6 @@ from stemtrial.report.words import (
     scale_of,
     shown,
     span,
-    statistic,
     years,
 )
 
@@ -86,14 +85,12 @@ def estimate_table(rows: Sequence[Mapping[str, Any]], names: Names, caption: str
         s = shown(row, scale)
         unit = f" [{scale.unit}]" if scale.unit else ""
         where = " · ".join(
-            p
-            for p in (names.arm(row.get("arm")), years(row.get("time_years")), statistic(row.get("statistic")) + unit)
-            if p
+            p for p in (names.arm(row.get("arm")), years(row.get("time_years")), names.statistic(row) + unit) if p
         )
         ident = str(row.get("outcome_id") or "") if full else ""
         mark = (NO_HUMAN_DATA_MARK,) if NO_HUMAN_DATA in (row.get("labels") or ()) else ()
         cells = [
-            Cell(names.endpoint(row.get("endpoint")), (where, *([ident] if ident else []), *mark)),
+            Cell(names.title(row), (where, *([ident] if ident else []), *mark)),
             Cell(span(s["pi90"]), sort=s["pi90"][0]),
             Cell(span(s["pi50"]), sort=s["pi50"][0]),
             Cell(number(s["median"]), sort=s["median"]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 RATIOS = frozenset({"hazard_ratio", "rate_ratio", "odds_ratio", "risk_ratio"})
@@ -13,6 +13,7 @@ CHANGES = frozenset({"mean_change", "median_change", "difference", "relative_cha
 _FRACTION_STATISTICS = frozenset({"km_probability", "proportion"})
 _FRACTION_UNITS = frozenset({"fraction", "probability", "proportion"})
 _PERCENT_UNITS = frozenset({"%", "percent", "pct"})
+_NOISE = 1e-12  # what is left of a difference of equal numbers
 _NO_UNIT = frozenset({"", "1", "-", "none"})
 
 _STATISTICS = {
@@ -21,6 +22,7 @@ _STATISTICS = {
     "rate_per_year": "rate per year",
     "slope_per_year": "slope per year",
 }
+_COUNTS_DEATHS = frozenset({"overall_survival"})  # the event of a survival is the death
 _SPELLING = {
     **{
         w.lower(): w
@@ -96,11 +98,18 @@ def count(x: Any) -> str:
 
 
 def span(pair: Sequence[Any] | None) -> str:
-    """Write an interval: ``'0.02 to 0.24'``; an en dash where there is none."""
+    """Write an interval, as finely as its width deserves; an en dash where there is none.
+
+    >>> span((0.02, 0.24)), span((0.0098, 0.2083)), span((6.14, 41.67)), span((None, None))
+    ('0.02 to 0.24', '0.010 to 0.208', '6.1 to 41.7', '–')
+    """
     lo, hi = ends(pair)
     if lo is None and hi is None:
         return "–"
     decimals = max(_decimals(x) for x in (lo, hi) if x is not None)
+    if lo is not None and hi is not None and 0 < hi - lo < math.inf:
+        seen = (math.ceil(-math.log10(abs(x))) for x in (lo, hi) if x)  # an end that is not 0 must not read 0
+        decimals = min(decimals, max(0, 2 - math.floor(math.log10(hi - lo)), *seen))
     return f"{number(lo, decimals)} to {number(hi, decimals)}"
 
 
@@ -110,13 +119,18 @@ def ends(pair: Sequence[Any] | None) -> tuple[float | None, float | None]:
 
 
 def years(t: Any) -> str:
-    """Write a time: months below one year, else years; nothing where there is none."""
+    """Write a time: months or weeks below one year, else years; nothing where there is none.
+
+    >>> years(0.25), years(0.46), years(2)
+    ('3 months', '24 weeks', '2 years')
+    """
     value = finite(t)
     if not value:
         return "" if value is None else "baseline"
-    if 0 < value < 1 and abs(value * 12 - round(value * 12)) < 0.05:
-        months = round(value * 12)
-        return f"{months} month{'s' * (months != 1)}"
+    for a_year, unit in ((12.0, "month"), (365.25 / 7, "week")):
+        whole = round(value * a_year)
+        if 0 < value < 1 and whole and abs(value * a_year - whole) < 0.05:
+            return f"{whole} {unit}{'s' * (whole != 1)}"
     return f"{value:g} year{'s' * (value != 1)}"
 
 
@@ -129,8 +143,14 @@ def plain(name: Any) -> str:
     return f"{text} ({_SPELLING.get(tail.lower(), tail.replace('_', ' '))})" if tail else text
 
 
-def statistic(name: Any) -> str:
-    """Return the words for a statistic: ``'hazard_ratio'`` gives ``'hazard ratio'``."""
+def statistic(name: Any, endpoint: Any = "") -> str:
+    """Return the words for a statistic, of an endpoint if that matters.
+
+    >>> statistic("hazard_ratio"), statistic("proportion"), statistic("proportion", "overall_survival")
+    ('hazard ratio', 'patients', 'patients who died')
+    """
+    if endpoint in _COUNTS_DEATHS and name == "proportion":
+        return "patients who died"
     return _STATISTICS.get(str(name), str(name or "").replace("_", " "))
 
 
@@ -221,12 +241,33 @@ def scale_of(row: Mapping[str, Any]) -> Scale:
 
 
 def group_by_scale(rows: Iterable[Mapping[str, Any]]) -> list[tuple[Scale, list[Mapping[str, Any]]]]:
-    """Split estimates into groups that share an axis, ratios first, row order kept within a group."""
+    """Split estimates into groups that share an axis, ratios first, row order kept within a group.
+
+    Percentage changes of quantities that change far less than others would not be seen beside them: they get
+    a picture of their own.
+    """
     groups: dict[str, tuple[Scale, list[Mapping[str, Any]]]] = {}
     for row in rows:
         scale = scale_of(row)
         groups.setdefault(scale.key, (scale, []))[1].append(row)
-    return sorted(groups.values(), key=lambda g: g[0].rank)
+    made = [part for scale, members in groups.values() for part in _by_size(scale, members)]
+    return sorted(made, key=lambda g: g[0].rank)
+
+
+def _by_size(scale: Scale, rows: list[Mapping[str, Any]]) -> list[tuple[Scale, list[Mapping[str, Any]]]]:
+    if scale.key != "percent_change":
+        return [(scale, rows)]
+    largest: dict[str, float] = {}
+    for row in rows:
+        s, endpoint = shown(row, scale), str(row.get("endpoint"))
+        sizes = (abs(x) for x in (*s["pi90"], s["value"]) if x is not None and math.isfinite(x))
+        largest[endpoint] = max(largest.get(endpoint, 0.0), *sizes, 0.0)
+    least = max(largest.values()) / 30
+    small = [r for r in rows if largest[str(r.get("endpoint"))] < least]
+    if not small:
+        return [(scale, rows)]
+    other = replace(scale, key=f"{scale.key}:small", title=f"Small {scale.title[:1].lower()}{scale.title[1:]}")
+    return [(scale, [r for r in rows if r not in small]), (other, small)]
 
 
 @dataclass(frozen=True)
@@ -247,14 +288,23 @@ class Names:
         """Return the label of an endpoint; its id read aloud where it has none."""
         return self.endpoints.get(str(endpoint)) or plain(endpoint)
 
+    def title(self, row: Mapping[str, Any]) -> str:
+        """Return the endpoint of an estimate by what its number counts: deaths, where it is no share that survived."""
+        counted = row.get("statistic") in ("proportion", "count")
+        return "Deaths" if counted and row.get("endpoint") in _COUNTS_DEATHS else self.endpoint(row.get("endpoint"))
+
     def detail(self, row: Mapping[str, Any]) -> str:
         """Return arm, time and statistic of an estimate: ``'HSCT vs DMT · 1 year · difference'``."""
         at = years(row.get("time_years"))
-        return " · ".join(p for p in (self.arm(row.get("arm")), at, statistic(row.get("statistic"))) if p)
+        return " · ".join(p for p in (self.arm(row.get("arm")), at, self.statistic(row)) if p)
+
+    def statistic(self, row: Mapping[str, Any]) -> str:
+        """Return the words for the statistic of an estimate."""
+        return statistic(row.get("statistic"), row.get("endpoint"))
 
     def outcome(self, row: Mapping[str, Any]) -> str:
         """Return endpoint and detail of an estimate in one line."""
-        return f"{self.endpoint(row.get('endpoint'))}: {self.detail(row)}"
+        return f"{self.title(row)}: {self.detail(row)}"
 
 
 def names_of(result: Mapping[str, Any]) -> Names:
@@ -281,7 +331,9 @@ def shown(row: Mapping[str, Any], scale: Scale) -> dict[str, Any]:
 
     def times(x: Any) -> float | None:
         value = real(x)
-        return None if value is None else value * scale.factor
+        if value is None:
+            return None
+        return 0.0 if abs(value) < _NOISE else value * scale.factor
 
     def both(pair: Sequence[Any] | None) -> tuple[float | None, float | None]:
         lo, hi = ends(pair)

@@ -89,8 +89,8 @@ def test_a_single_arm_is_told_beside_itself(cli, tmp_path):
     small = ("run", "t.yaml", "--replicates", "4", "--threads", "1", "-o", "r")
     said = cli(*small)
     assert said.code == 0, said.err
-    for words in ("one arm, no control", "prediction without human data, NSC cord:", "no human data",
-                  "What the same trial would have shown with no effect at all", "the trial has no control arm",
+    for words in ("one arm, no control", "prediction without human data: ", "(NSC cord)", "no human data",
+                  "What the same trial would have shown with no effect at all", "The trial has no control arm",
                   "Competing hypotheses: apart and together", "c037, misattributed: "):  # fmt: skip
         assert words in said.out, words
     told = json.loads(cli(*small, "--json").out)
