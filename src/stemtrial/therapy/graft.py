@@ -131,6 +131,7 @@ def declare_host(m: Model, owner: str, living: Expr) -> Host:
         e.set(tapering, e.read(suppression) / maximum(1.0, e.amount("taper_days")))
 
     m.on_dose(f"{owner}.suppress", suppress, (), "tacrolimus is taken from now on")
+
     def stop(e: Effect) -> None:
         e.set(suppression, 0.0)
         e.set(tapering, 0.0)
