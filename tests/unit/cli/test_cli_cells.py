@@ -6,9 +6,12 @@ import json
 
 import pytest
 
+from stemtrial.cli.checking import load, numbers_by_standing
+from stemtrial.errors import InputError
 from stemtrial.parameters import registry
 from stemtrial.therapy.product import product, products
 from stemtrial.therapy.routes import routes, routes_of
+from stemtrial.trial.protocol import load_protocol
 
 CELLS = ("ahsct", "msc", "nsc", "ipsc_opc")
 ONE_ARM = """
@@ -103,3 +106,36 @@ def test_a_single_arm_is_told_beside_itself(cli, tmp_path):
     assert [c["claim"] for c in told["claims"]] == ["c037"]
     page = (tmp_path / "r" / "report.html").read_text()
     assert "Prediction without human data" in page
+
+
+def test_a_family_without_a_published_trial_names_what_can_be_run(cli):
+    said = cli("scorecard", "--family", "opc")
+    assert said.code == 2
+    assert "no published trial of family 'opc'" in said.err
+    assert "stemtrial run ipsc-opc-first-in-human" in said.err
+
+
+def test_recruits_that_resemble_nobody_are_told_where_it_is_written(tmp_path):
+    file = tmp_path / "t.yaml"
+    file.write_text(ONE_ARM.replace("accrual:", "  resemble: {edss: {mean: 4.0}}\naccrual:"))
+    with (
+        pytest.raises(InputError, match=r"t\.yaml:\d+:\d+: population\.resemble: edss: the mean 9"),
+        load(str(file)).located(),
+    ):
+        raise InputError("population.resemble: edss: the mean 9 lies outside")
+
+
+def test_a_default_of_the_catalogue_has_its_source(tmp_path):
+    (tmp_path / "t.yaml").write_text(ONE_ARM + "sources: {arms.cells.regimen.0.dose_1e6: assumed}\n")
+    told = numbers_by_standing(load(str(tmp_path / "t.yaml")).protocol)
+    bare = numbers_by_standing(load_protocol("genchi-2023"))
+    assert told["no source given"] > 0
+    assert "no source given" not in bare
+
+
+def test_a_long_formula_is_cut_on_the_screen_and_whole_in_json(cli):
+    told = json.loads(cli("explain", "ipsc_opc", "--json").out)["how_they_move"]
+    assert max(len(r["next_value"]) for r in told) > 1000
+    said = cli("explain", "ipsc_opc").out
+    assert "a longer formula; all of it: --json" in said
+    assert len(said.splitlines()) < 1500
