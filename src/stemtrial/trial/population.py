@@ -114,6 +114,15 @@ class Population(Part):
                     f"{asked.mean:g} lies outside the range of '{name}', {v.lowest:g} to {v.highest:g} ({v.unit}); "
                     "use a value inside it",
                 )
+            for side in (">=", "<="):  # a mean lies between the eligible: one of them is as high, one as low
+                try:
+                    Eligibility([*self.eligibility, f"{name} {side} {asked.mean:g}"])
+                except InputError:
+                    fail(
+                        ("resemble", name, "mean"),
+                        f"nobody eligible has {name} {side} {asked.mean:g}, so that no mean can be that; use a value "
+                        "that the eligibility allows",
+                    )
         return self
 
 

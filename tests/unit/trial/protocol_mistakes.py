@@ -46,6 +46,7 @@ BAD = [
     ('course: rrms', 'course: {rrms: 0.48, spms: 0.53}', 'course', 'population.course: the shares of the courses sum to 1.01, not 1; mend them'),
     ('course: rrms', 'course: {rrms: 0.4, smps: 0.6}', 'smps', "population.course.smps: 'smps' is not known; did you mean 'spms'?"),
     ('course: rrms', 'course: rrms, resemble: {edss: {mean: 12}}', 'mean', "population.resemble.edss.mean: 12 lies outside the range of 'edss', 0 to 9.5 (EDSS); use a value inside it"),
+    ('course: rrms', 'course: rrms, resemble: {edss: {mean: 6.5}}', 'mean', "population.resemble.edss.mean: nobody eligible has edss >= 6.5, so that no mean can be that; use a value that the eligibility allows"),
     ('course: rrms', 'course: rrms, resemble: {edss: {mean: 4, sd: 0}}', 'sd', 'population.resemble.edss.sd: must be greater than 0, not 0; mend it'),
     ('course: rrms', 'course: rrms, resemble: {eds: {mean: 4}}', 'eds:', "population.resemble.eds: variable 'eds' is not known; did you mean 'edss'?"),
     ('course: rrms', 'course: rrms, resemble: {edss: 4}', 'edss: 4', "population.resemble.edss: must be a mapping, 'name: value', not 4; mend it"),
