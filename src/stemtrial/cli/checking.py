@@ -249,7 +249,7 @@ def _leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 # -- cohort -----------------------------------------------------------------------------------------------------------
 def show_cohort(name: str, threads: int, as_json: bool) -> None:
     """Recruit, and print the funnel and Table 1."""
-    from stemtrial.cli.running import progress
+    from stemtrial.cli.waiting import progress
     from stemtrial.cohort.recruit import wanted_recruits
     from stemtrial.parameters import point_draw
     from stemtrial.therapy import compose_ms

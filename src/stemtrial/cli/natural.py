@@ -32,7 +32,7 @@ def show_natural_history(
     for option, value, low, high in (("--people", n, FEWEST, MOST), ("--years", y, 5, 80), ("--seed", s, 0, 2**63 - 1)):
         if not low <= value <= high:
             raise InputError(f"{option} {value} is out of range; use {low} to {high}")
-    from stemtrial.cli.running import progress
+    from stemtrial.cli.waiting import progress
     from stemtrial.predict.natural_curves import as_data
     from stemtrial.predict.natural_history import Onsets, natural_history
     from stemtrial.report.natural_history import write

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from stemtrial.cli import text
-from stemtrial.cli.running import FEW_REPLICATES, Options, progress
+from stemtrial.cli.running import FEW_REPLICATES, Options
+from stemtrial.cli.waiting import progress
 from stemtrial.errors import InputError
 from stemtrial.report.readout_figures import by_arm
 from stemtrial.report.words import count, finite, number

@@ -1,20 +1,13 @@
-"""``run`` and ``compare``: options, progress, and the result as a table."""
+"""``run`` and ``compare``: options, and the result as a table."""
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from stemtrial.cli import text
+from stemtrial.cli.waiting import progress
 from stemtrial.errors import InputError, did_you_mean
-
-if TYPE_CHECKING:  # the kernel is imported where it runs: options are checked without Numba
-    from stemtrial.kernel import Kernel
 
 MOST_REPLICATES = 1_000_000
 MOST_PATIENTS = 1_000_000
@@ -115,51 +108,3 @@ def _command(name: str, o: Options) -> str:
     """The command that gives the same numbers; no thread count, no folder: they decide nothing."""
     patients = f" --patients {o.patients}" if o.patients is not None else ""
     return f"stemtrial run {name}{patients} --replicates {o.replicates} --seed {o.seed}{' --keep all' * o.keep_all}"
-
-
-# -- progress ---------------------------------------------------------------------------------------------------------
-@contextmanager
-def progress(kernel: Kernel) -> Iterator[Any]:
-    """Give a function of (stage, fraction) that shows on stderr how far the run is: bars, or lines if no terminal."""
-    if _will_compile(kernel):
-        print("stemtrial: compiling the model, once for this machine (about 20 s)", file=sys.stderr, flush=True)
-    if not sys.stderr.isatty():
-        yield _Lines()
-        return
-    from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description:<12}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=text.console(err=True), transient=True) as bars:
-        stages: dict[str, TaskID] = {}
-
-        def told(stage: str, fraction: float) -> None:
-            for other, task in stages.items():
-                if other != stage:
-                    bars.update(task, completed=1.0)
-            if stage not in stages:
-                stages[stage] = bars.add_task(stage, total=1.0)
-            bars.update(stages[stage], completed=fraction)
-
-        yield told
-
-
-class _Lines:
-    """One line a stage, and one every ten seconds within it."""
-
-    def __init__(self) -> None:
-        self.stage, self.next = "", 0.0
-
-    def __call__(self, stage: str, fraction: float) -> None:
-        now = time.monotonic()
-        if stage == self.stage and now < self.next:
-            return
-        percent = "" if stage != self.stage else f" {100 * fraction:.0f} %"
-        print(f"stemtrial: {stage}{percent}", file=sys.stderr, flush=True)
-        self.stage, self.next = stage, now + 10.0
-
-
-def _will_compile(kernel: Kernel) -> bool:
-    """Whether the kernel of a run, of the default block width, has no machine code in the cache yet."""
-    from stemtrial.kernel.compile import cache_folder
-
-    return not any((cache_folder() / "kernels" / "__pycache__").glob(f"kernel_{kernel.identity}.*.nbc"))

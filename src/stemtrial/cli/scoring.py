@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from stemtrial.cli import text
-from stemtrial.cli.running import FEW_REPLICATES, Options, progress
+from stemtrial.cli.running import FEW_REPLICATES, Options
+from stemtrial.cli.waiting import progress
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.report.scorecard_figures import z_text
 from stemtrial.report.words import (
