@@ -22,17 +22,25 @@ from stemtrial.trial.protocol import Protocol
 
 Floats = NDArray[np.float64]
 Effects = Mapping[str, NDArray[Any]]
+Numbers = Mapping[str, float]
 
 
-def mixed(protocol: Protocol, arms: tuple[str, ...] | None = None) -> tuple[str, ...]:
+def mixed(protocol: Protocol, draw: Numbers, arms: tuple[str, ...] | None = None) -> tuple[str, ...]:
     """Return the families, among what some arms are given (all when left out), whose hypothesis is drawn."""
     given = [t for a in arms or protocol.arms for t in therapies_of_arm(protocol.arms[a])]
     found = dict.fromkeys(family_of(t) for t in given)
-    return tuple(f for f in found if (w := FAMILIES[f].hypothesis) is not None and 0 < registry()[w].value < 1)
+    return tuple(f for f in found if (w := FAMILIES[f].hypothesis) is not None and 0 < draw[w] < 1)
 
 
-def weights(protocol: Protocol) -> list[dict[str, Any]]:
+def weights(protocol: Protocol, draw: Numbers) -> list[dict[str, Any]]:
     """Return the weight of the optimistic hypothesis of each family that a protocol gives, and where it comes from.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        What is done.
+    draw : mapping
+        One draw of the parameters.
 
     Returns
     -------
@@ -40,10 +48,12 @@ def weights(protocol: Protocol) -> list[dict[str, Any]]:
         ``family, parameter, weight, source, meaning``.
     """
     out = []
-    for family in mixed(protocol):
+    for family in mixed(protocol, draw):
         name = str(FAMILIES[family].hypothesis)
         p = registry()[name]
-        out.append({"family": family, "parameter": name, "weight": p.value, "source": p.source, "meaning": p.meaning})
+        out.append(
+            {"family": family, "parameter": name, "weight": draw[name], "source": p.source, "meaning": p.meaning}
+        )
     return out
 
 
@@ -53,8 +63,9 @@ def varies(effects: Effects) -> tuple[str, ...]:
 
 
 def tell_apart(
-    estimates: list[dict[str, Any]], rows: list[Row], values: Floats, effects: Effects, protocol: Protocol
-) -> None:
+    estimates: list[dict[str, Any]], rows: list[Row], values: Floats, effects: Effects, protocol: Protocol,
+    draw: Numbers,
+) -> None:  # fmt: skip
     """Write ``hypotheses`` into every row of ``estimates.json``, in place.
 
     Parameters
@@ -69,6 +80,8 @@ def tell_apart(
         ``optimistic.<family>``: 1 where the optimistic hypothesis holds, 0 where the sceptical one does.
     protocol : Protocol
         What is done.
+    draw : mapping
+        One draw of the parameters.
 
     Notes
     -----
@@ -76,7 +89,9 @@ def tell_apart(
     pi90, n`` (replicates). With two disputed families in the arms of a row, a replicate counts where both agree.
     """
     for told, row, x in zip(estimates, rows, values, strict=True):
-        drawn = [effects[f"optimistic.{f}"] > 0.5 for f in mixed(protocol, row.arms) if f"optimistic.{f}" in effects]
+        drawn = [
+            effects[f"optimistic.{f}"] > 0.5 for f in mixed(protocol, draw, row.arms) if f"optimistic.{f}" in effects
+        ]
         if not drawn:
             told["hypotheses"] = None
             continue

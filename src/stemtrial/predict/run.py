@@ -225,7 +225,7 @@ def predict(
         labels=[[*said, *labels.labels_of(row, list(untried))] for row in rows],
     )  # fmt: skip
     counterfactual.set_beside(estimates, rows, values, {k: gathered[f"values.{k}"][order].T for k in beside}, protocol)
-    hypotheses.tell_apart(estimates, rows, values, effects, protocol)
+    hypotheses.tell_apart(estimates, rows, values, effects, protocol, d[0])
     tables = _tables(parts, rows, values)
     run: dict[str, Any] = {
         "id": run_id,
@@ -248,7 +248,7 @@ def predict(
         "events_overflowed": int(gathered["overflow"].sum()),
         "labels": [*said, *([labels.NO_HUMAN_DATA] if untried else []), *labels.cautions(protocol, published)],
         "without_human_data": untried,
-        "hypotheses": hypotheses.weights(protocol),
+        "hypotheses": hypotheses.weights(protocol, d[0]),
         "provenance": {
             "model": kernel.identity,
             "protocol": content_hash(protocol.identity())[:16],

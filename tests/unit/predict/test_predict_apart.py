@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stemtrial.parameters import registry
+from stemtrial.parameters import point_draw, registry
 from stemtrial.predict import misses
 from stemtrial.predict.estimate import Analysed, Row
 from stemtrial.predict.harm import summary, tally
@@ -35,6 +35,8 @@ endpoints:
   primary: {id: edss_change, estimator: mean, at_years: [1]}
 """
 
+POINT = point_draw()[0]
+
 
 @pytest.fixture
 def protocol(tmp_path):
@@ -55,7 +57,7 @@ def test_replicates_are_sorted_by_what_was_drawn(protocol):
     x = np.array([1.0, 2.0, 3.0, 10.0, 20.0])
     drawn = {"optimistic.nsc": np.array([0.0, 0.0, 0.0, 1.0, 1.0]), "centre": np.ones(5)}
     told: list[dict] = [{} for _ in rows]
-    tell_apart(told, rows, np.stack([x, x, x]), drawn, protocol())
+    tell_apart(told, rows, np.stack([x, x, x]), drawn, protocol(), POINT)
     for t in told[:2]:
         assert (t["hypotheses"]["optimistic"]["median"], t["hypotheses"]["optimistic"]["n"]) == (15.0, 2)
         assert (t["hypotheses"]["sceptical"]["median"], t["hypotheses"]["sceptical"]["n"]) == (2.0, 3)
@@ -65,17 +67,17 @@ def test_replicates_are_sorted_by_what_was_drawn(protocol):
 
 def test_a_hypothesis_that_was_never_drawn_has_no_numbers(protocol):
     told: list[dict] = [{}]
-    tell_apart(told, [row("cells")], np.ones((1, 3)), {"optimistic.nsc": np.zeros(3)}, protocol())
+    tell_apart(told, [row("cells")], np.ones((1, 3)), {"optimistic.nsc": np.zeros(3)}, protocol(), POINT)
     assert told[0]["hypotheses"]["optimistic"] == {"median": None, "pi50": [None, None], "pi90": [None, None], "n": 0}
     assert told[0]["hypotheses"]["sceptical"]["n"] == 3
 
 
 def test_weights_are_the_parameters(protocol):
-    (told,) = weights(protocol())
+    (told,) = weights(protocol(), POINT)
     assert told["weight"] == registry()["nsc.weight_optimistic"].value
     assert told["source"] == registry()["nsc.weight_optimistic"].source
-    assert mixed(protocol(), ("none",)) == ()
-    assert weights(load_protocol("mist")) == []
+    assert mixed(protocol(), POINT, ("none",)) == ()
+    assert weights(load_protocol("mist"), POINT) == []
 
 
 def test_what_an_interval_holds():
