@@ -100,12 +100,14 @@ def count(x: Any) -> str:
 def span(pair: Sequence[Any] | None) -> str:
     """Write an interval, as finely as its width deserves; an en dash where there is none.
 
-    >>> span((0.02, 0.24)), span((0.0098, 0.2083)), span((6.14, 41.67)), span((None, None))
-    ('0.02 to 0.24', '0.010 to 0.208', '6.1 to 41.7', '–')
+    >>> span((0.02, 0.24)), span((0.0098, 0.2083)), span((6.14, 41.67)), span((-0.1347, -1.5e-6)), span((None, None))
+    ('0.02 to 0.24', '0.010 to 0.208', '6.1 to 41.7', '−0.13 to 0', '–')
     """
     lo, hi = ends(pair)
     if lo is None and hi is None:
         return "–"
+    if lo is not None and hi is not None and math.isfinite(wide := max(abs(lo), abs(hi))):
+        lo, hi = (0.0 if abs(x) < min(5e-5, wide / 1000) else x for x in (lo, hi))  # nought but for rounding
     decimals = max(_decimals(x) for x in (lo, hi) if x is not None)
     if lo is not None and hi is not None and 0 < hi - lo < math.inf:
         seen = (math.ceil(-math.log10(abs(x))) for x in (lo, hi) if x)  # an end that is not 0 must not read 0
