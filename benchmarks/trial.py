@@ -13,11 +13,11 @@ from stemtrial.evidence import study
 from stemtrial.parameters import point_draw
 from stemtrial.predict.curves import curves
 from stemtrial.predict.estimate import Analysed, estimate, rows_of
-from stemtrial.predict.run import care_of
 from stemtrial.therapy import compose_ms
 from stemtrial.trial.conduct import conduct
 from stemtrial.trial.entry import families_of
 from stemtrial.trial.protocol import load_protocol
+from stemtrial.trial.recruiting import care_of
 
 MEMORY = """
 import sys, tempfile

@@ -156,7 +156,7 @@ def test_too_few_people_behind_the_weights_are_warned_of(people):
     assert "fewer than the 250" in found.warning
 
 
-def test_what_nobody_is_is_refused_with_its_place(people):
-    p = trial(POPULATION | {"eligibility": ["edss <= 3"], "resemble": {"edss": {"mean": 4}}})
-    with pytest.raises(InputError, match=r"^population\.resemble: edss: the mean 4 lies outside .*, 0 to 3; mend it"):
+def test_what_no_recruit_is_is_refused_with_its_place(people):
+    p = trial(POPULATION | {"eligibility": [], "resemble": {"age_years": {"mean": 109}}})
+    with pytest.raises(InputError, match=r"^population\.resemble: age_years: the mean 109 lies outside .*; mend it"):
         people(p)
