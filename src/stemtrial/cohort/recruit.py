@@ -23,7 +23,7 @@ from stemtrial.cohort.relapses import RelapseDays
 from stemtrial.cohort.resemble import effective
 from stemtrial.disease.ms import REGIONS
 from stemtrial.errors import InputError
-from stemtrial.kernel import YEAR, Kernel, Schedule, derive_seed, uniforms
+from stemtrial.kernel import MAX_AMOUNTS, YEAR, Kernel, Schedule, derive_seed, uniforms
 from stemtrial.observe import Deficits, EdssRater, PatientWeights, RaterState, View, functional_systems, measure
 from stemtrial.observe.parameters import EdssParameters, from_draw, load
 from stemtrial.parameters import Draws
@@ -380,7 +380,7 @@ def _before_entry(kernel: Kernel, care: Care, begun: NDArray[np.int64]) -> Sched
         return Schedule.empty()
     n = len(begun)
     dose = np.full(n, kernel.dose("drugs.start.interferon_beta"))
-    return Schedule(np.arange(n), begun, dose, np.zeros((n, 4)))
+    return Schedule(np.arange(n), begun, dose, np.zeros((n, MAX_AMOUNTS)))
 
 
 def deficits(observed: Mapping[str, Floats], rows: Any = slice(None)) -> Deficits:

@@ -81,7 +81,9 @@ def _padded(amounts: NDArray[np.float64]) -> NDArray[np.float64]:
     n, columns = amounts.shape
     if columns > MAX_AMOUNTS:
         raise InputError(f"a dose carries {columns} amounts, more than {MAX_AMOUNTS}; leave some out")
-    return np.ascontiguousarray(np.hstack([amounts, np.zeros((n, MAX_AMOUNTS - columns))]))
+    if columns == MAX_AMOUNTS:
+        return np.ascontiguousarray(amounts)
+    return np.hstack([amounts, np.zeros((n, MAX_AMOUNTS - columns))])
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemtrial.errors import InputError
-from stemtrial.kernel import Model
+from stemtrial.kernel import MAX_AMOUNTS, Model
 
-AMOUNTS = 6
+AMOUNTS = MAX_AMOUNTS
 """Amounts that a dose may carry."""
 
 GONE = 1e-30
