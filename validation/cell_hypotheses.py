@@ -29,6 +29,7 @@ from stemtrial.predict.run import Settings, predict
 from stemtrial.trial.effects import trial_effects
 from stemtrial.trial.entry import families_of
 from stemtrial.trial.protocol import load_protocol
+from validation import changes
 
 Floats = NDArray[np.float64]
 Values = Mapping[str, Floats]
@@ -202,13 +203,13 @@ def main() -> None:
     parser.add_argument("--replicates", type=int, default=100)
     parser.add_argument("changes", nargs="*", metavar="parameter=value")
     args = parser.parse_args()
-    changes = {k: float(v) for k, v in (c.split("=", 1) for c in args.changes)}
-    prior = changes.get("msc.prior_weight", registry()["msc.prior_weight"].value)
+    changed = changes(args.changes)
+    prior = changed.get("msc.prior_weight", registry()["msc.prior_weight"].value)
     print("| trial | contrast | published | " + " | ".join(f"{h}: median, 90 %" for h in HYPOTHESES) + " |")
     print("|---" * (3 + len(HYPOTHESES)) + "|")
     total, needs, sham = 0.0, [], float("nan")
     for e in evidence():
-        found = [weigh(e, h == "optimistic", args.patients, args.replicates, changes) for h in HYPOTHESES]
+        found = [weigh(e, h == "optimistic", args.patients, args.replicates, changed) for h in HYPOTHESES]
         for k, name in enumerate(e.names):
             low, high = np.exp(e.published[k] + np.array([-1.96, 1.96]) * np.sqrt(e.covariance[k, k]))
             told = [f"{np.exp(e.published[k]):.2f} ({low:.2f} to {high:.2f})"]

@@ -33,6 +33,7 @@ from stemtrial.trial.parts import Randomisation
 from stemtrial.trial.protocol import Protocol, load_protocol
 from stemtrial.trial.recruiting import care_of
 from stemtrial.trial.regimen import Arm
+from validation import changes
 
 RECRUITS = 4000
 Regimens = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -245,7 +246,7 @@ def main() -> None:
     parser.add_argument("--patients", type=int, default=6000)
     parser.add_argument("changes", nargs="*", metavar="parameter=value")
     args = parser.parse_args()
-    draws = point_draw({k: float(v) for k, v in (c.split("=") for c in args.changes)})
+    draws = point_draw(changes(args.changes))
     head = ("drug", "study", "endpoint", "contrast", "published", "95 % interval", "predicted", "Monte Carlo error")
     print("| " + " | ".join(head) + " |\n" + "|---" * len(head) + "|", flush=True)
     rows([c for c in CONTRASTS if args.drug is None or c.drug.split()[0] in args.drug], draws, args.patients)

@@ -33,6 +33,7 @@ from stemtrial.trial.conduct import conduct
 from stemtrial.trial.entry import families_of, planned_days
 from stemtrial.trial.protocol import load_protocol
 from stemtrial.trial.recruiting import care_of
+from validation import changes
 
 RECRUITS = 6000
 HERE = Path(__file__).parent
@@ -219,7 +220,7 @@ def main() -> None:
     parser.add_argument("--cohort", type=int, default=10_000)
     parser.add_argument("changes", nargs="*", metavar="parameter=value")
     args = parser.parse_args()
-    draws = point_draw({k: float(v) for k, v in (c.split("=") for c in args.changes)})
+    draws = point_draw(changes(args.changes))
     print("| target | definition | aim | measured | |\n|---|---|---|---|---|")
     for t in sorted(targets(draws, args.patients, args.cohort), key=lambda t: t.met):
         low, high = ("" if abs(x) in (9, 99, 0, 1) else f"{x:g}" for x in (t.low, t.high))

@@ -26,6 +26,7 @@ from stemtrial.parameters import point_draw
 from stemtrial.therapy import compose_ms, prescribe
 from stemtrial.therapy.ahsct_harms import engraftment
 from stemtrial.therapy.family import Given
+from validation import changes
 
 Floats = NDArray[np.float64]
 DAYS = tuple(range(0, 30)) + tuple(range(30, 1111, 15))
@@ -244,12 +245,6 @@ def page(people: int, p: Mapping[str, float]) -> str:
     parts += ["**Beside what was published**", table(told, compared(people, p))]
     parts += [table(("published, not modelled", "study", "why"), iter(NOT_MODELLED))]
     return "\n\n".join(parts)
-
-
-def changes(given: list[str]) -> dict[str, float]:
-    """``name=value`` arguments as numbers."""
-    pairs = (g.partition("=") for g in given)
-    return {name: float(value) for name, _, value in pairs}
 
 
 def main() -> None:

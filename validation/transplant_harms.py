@@ -25,7 +25,8 @@ from stemtrial.parameters import point_draw
 from stemtrial.therapy import compose_ms, prescribe
 from stemtrial.therapy.ahsct_harms import adverse_events
 from stemtrial.therapy.family import Given, HarmEvents
-from validation.reconstitution import changes, settings, table
+from validation import changes
+from validation.reconstitution import settings, table
 
 Floats = NDArray[np.float64]
 Span = tuple[float, float]
