@@ -1,9 +1,9 @@
 """Protocols of MSC, NSC and iPSC-OPC, each against the record of the study that it reproduces or the claims told."""
 
 import math
-from pathlib import Path
 
 import pytest
+from test_protocols_a import FOLDER, leaves
 
 from stemtrial.endpoint import find
 from stemtrial.evidence import study
@@ -13,7 +13,6 @@ from stemtrial.trial.protocol import load_protocol
 from stemtrial.trial.rules import HazardRule
 from stemtrial.trial.source import load_yaml
 
-FOLDER = Path(__file__).parents[3] / "src/stemtrial/trial/protocols"
 # Name -> the study, and its outcomes that no estimate predicts: number -> why.
 #   baseline: Table 1 shows it.   conduct: who was treated, stayed or left, which the protocol states.
 #   direction: no number is published.   any cause: counts illness that has no cause in the therapy.
@@ -195,7 +194,7 @@ def test_cohorts_of_the_dose_protocols_add_up_to_the_one_arm():
 def test_every_number_has_a_source(protocol):
     given, _ = load_yaml(FOLDER / f"{protocol.protocol}.yaml")
     for part in ("population", "accrual", "randomisation", "blinding", "ascertainment", "arms", "visits", "rules"):
-        for path in _leaves(given.get(part, {}), part):
+        for path in leaves(given.get(part, {}), part):
             assert any(path == s or path.startswith(f"{s}.") for s in protocol.sources), path
     assert "endpoints" in protocol.sources
     for path, source in protocol.sources.items():
@@ -216,16 +215,3 @@ def _courses(arm):
 
 def _routes(published):
     return [r for r in ("intravenous", "intrathecal", "intracerebroventricular") if r in published]
-
-
-def _leaves(value, prefix):
-    """Path of each value below; of a treatment or a rule what stands beside its name."""
-    if isinstance(value, dict):
-        for key, below in value.items():
-            yield from _leaves(below, f"{prefix}.{key}")
-    elif isinstance(value, list) and value and isinstance(value[0], dict):
-        for i, below in enumerate(value):
-            names = {"therapy": None, "hazard": None, "arm": None}
-            yield from _leaves({k: v for k, v in below.items() if k not in names} or below, f"{prefix}.{i}")
-    elif value != [] and value != {}:
-        yield prefix
