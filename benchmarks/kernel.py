@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.machine import assemblies, flops_per_lane, fma_peak, load_average, peak_memory, registers
-from stemtrial.cohort.population import people_at_onset
+from stemtrial.cohort.ms.population import people_at_onset
 from stemtrial.kernel import Kernel, Population, Schedule
 from stemtrial.kernel.compile import compile_program
 from stemtrial.kernel.numba_backend import print_numba
 from stemtrial.parameters import point_draw
-from stemtrial.therapy import catalogue, compose_ms, family_of, prescribe
+from stemtrial.therapy import catalogue, compose, family_of, prescribe
 from stemtrial.therapy.family import AMOUNTS, amounts
 
 ALL = ("ahsct", "drugs", "steroids")
@@ -76,7 +76,7 @@ class Case:
 
     def __init__(self, name: str, kernel: Kernel, n: int, what: str = "untreated", days: int = DAYS) -> None:
         self.name, self.kernel, self.n, self.days = name, kernel, n, days
-        self.people = people(kernel if kernel.backend == "numba" else compose_ms(ALL), n)
+        self.people = people(kernel if kernel.backend == "numba" else compose("ms", ALL), n)
         self.state = self.people.state.copy()
         self.schedule = schedule(kernel, n, what)
         at = np.arange(RUN_IN, RUN_IN + days + 1, VISIT)
@@ -158,9 +158,9 @@ SCALING = """
 import sys, time
 from benchmarks.kernel import ALL, P, RUN_IN, people
 from benchmarks.machine import peak_memory
-from stemtrial.therapy import compose_ms
+from stemtrial.therapy import compose
 n, days = int(sys.argv[1]), int(sys.argv[2])
-k = compose_ms(ALL)
+k = compose("ms", ALL)
 people(k, 64)
 p = people(k, n)
 t = time.thread_time()
@@ -200,10 +200,10 @@ def two_threads(kernel: Kernel, n: int, rounds: int) -> dict[str, float]:
 def measure(quick: bool = False) -> dict[str, Any]:
     """All figures of ``python -m benchmarks kernel``."""
     rounds, n = (3, 1024) if quick else (9, 4096)
-    plain, full = compose_ms(()), compose_ms(ALL)
+    plain, full = compose("ms", ()), compose("ms", ALL)
     scalar = Kernel(full.program, width=1)
     compile_program(scalar.program, 1)
-    twin = compose_ms(ALL, backend="numpy")
+    twin = compose("ms", ALL, backend="numpy")
     cases = {
         "untreated": Case("untreated", plain, n),
         "composed, untreated": Case("composed, untreated", full, n),
@@ -212,7 +212,7 @@ def measure(quick: bool = False) -> dict[str, Any]:
         "composed, aHSCT, one patient an iteration": Case("scalar", scalar, n // 4, "aHSCT"),
     }
     for what, (name, _) in CELLS.items():
-        with_cells = compose_ms(("drugs", "steroids", family_of(name)))
+        with_cells = compose("ms", ("drugs", "steroids", family_of(name)))
         cases[f"{what} composed, untreated"] = Case(what, with_cells, n)
         cases[f"{what} composed, given"] = Case(what, with_cells, n, what)
     interleave(list(cases.values()), rounds)

@@ -13,7 +13,7 @@ from stemtrial.evidence import study
 from stemtrial.parameters import point_draw
 from stemtrial.predict.curves import curves
 from stemtrial.predict.estimate import Analysed, estimate, rows_of
-from stemtrial.therapy import compose_ms
+from stemtrial.therapy import compose
 from stemtrial.trial.conduct import conduct
 from stemtrial.trial.entry import families_of
 from stemtrial.trial.protocol import load_protocol
@@ -34,7 +34,7 @@ print(peak_memory() / 2**20)
 def measure(quick: bool = False) -> dict[str, Any]:
     """CPU seconds for 100 replicates of MIST by stage; peak memory of runs of different length."""
     protocol = load_protocol("mist")
-    kernel, draws = compose_ms(families_of(protocol)), point_draw()
+    kernel, draws = compose(protocol.disease, families_of(protocol)), point_draw()
     people = recruit(kernel, draws, 0, care_of(protocol), protocol.population.criteria, wanted_recruits(110))
     rows = rows_of(protocol, study("burt2019_mist"))
     best = {"conduct": 1e9, "estimate": 1e9, "curves": 1e9}

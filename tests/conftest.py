@@ -36,9 +36,9 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def everything() -> Any:
     """The MS patient with all families, as MIST composes it."""
-    from stemtrial.therapy import compose_ms
+    from stemtrial.therapy import acting_on, compose
 
-    return compose_ms(FAMILIES)
+    return compose("ms", acting_on("ms"))
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +52,7 @@ def point() -> dict[str, float]:
 @pytest.fixture(scope="session")
 def people(point: dict[str, float]) -> Callable[..., Any]:
     """Function (kernel, n, ...) -> Population of different people at onset."""
-    from stemtrial.cohort.population import people_at_onset
+    from stemtrial.cohort.ms.population import people_at_onset
 
     def make(kernel: Any, n: int, *, replicate: int = 0, first: int = 0, p: Any = None, **state: Any) -> Any:
         index = np.arange(first, first + n, dtype=np.uint64)

@@ -26,7 +26,7 @@ from stemtrial.evidence import study
 from stemtrial.kernel import default_threads
 from stemtrial.parameters import Draws, point_draw
 from stemtrial.predict.run import scaled
-from stemtrial.therapy import compose_ms
+from stemtrial.therapy import compose
 from stemtrial.trial.conduct import conduct
 from stemtrial.trial.entry import families_of, planned_days
 from stemtrial.trial.parts import Randomisation
@@ -189,7 +189,11 @@ class Trial:
     @cached_property
     def tables(self) -> Any:
         """Observed tables."""
-        p, kernel, threads = self.protocol, compose_ms(families_of(self.protocol)), default_threads()
+        p, kernel, threads = (
+            self.protocol,
+            compose(self.protocol.disease, families_of(self.protocol)),
+            default_threads(),
+        )
         people = recruit(kernel, self.draws, 0, care_of(p), p.population.criteria, RECRUITS, threads=threads)
         return conduct(p, people, kernel, self.draws[0], 5, threads=threads).tables
 

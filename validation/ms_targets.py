@@ -28,7 +28,7 @@ from stemtrial.parameters import Draws, point_draw
 from stemtrial.predict.natural_estimators import quantile, share
 from stemtrial.predict.natural_lives import simulate
 from stemtrial.predict.run import scaled
-from stemtrial.therapy import compose_ms
+from stemtrial.therapy import compose
 from stemtrial.trial.conduct import conduct
 from stemtrial.trial.entry import families_of, planned_days
 from stemtrial.trial.protocol import load_protocol
@@ -62,7 +62,7 @@ class Trial:
     def __init__(self, name: str, draws: Draws, patients: int, instruments: tuple[str, ...] = ()) -> None:
         p = scaled(load_protocol(HERE / name if name.endswith(".yaml") else name), patients)
         self.protocol = p.filled(instruments=(*p.instruments, *instruments))
-        self.draws, self.kernel = draws, compose_ms(families_of(p))
+        self.draws, self.kernel = draws, compose(p.disease, families_of(p))
         self.recruits = recruit(
             self.kernel, draws, 0, care_of(p), p.population.criteria, RECRUITS, threads=default_threads()
         )
@@ -162,7 +162,7 @@ def targets(draws: Draws, patients: int, cohort: int) -> Iterator[Target]:
         yield Target(f"median years to EDSS {level}", f"{onset}.{level}", low, high, median, 1)
     by_15 = share(lives.time["edss_6"], lives.event["edss_6"], 15.0)
     yield Target("share at EDSS 6 by 15 y", f"{onset}.6, Kaplan-Meier", 0.22, 0.28, by_15.value)
-    rise, residual = relapse_recovery(affirm, compose_ms(("drugs", "steroids")))
+    rise, residual = relapse_recovery(affirm, compose("ms", ("drugs", "steroids")))
     told = "lublin2014_affirm_relapse_recovery, first reported relapse on placebo"
     yield Target("acute rise of a relapse (1.09 EDSS)", told, 0.95, 1.2, rise)
     yield Target("residual of a relapse (.28 EDSS)", f"{told}, 64 d after it", 0.2, 0.35, residual)

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stemtrial.cohort.population import people_at_onset
+from stemtrial.cohort.ms.population import people_at_onset
 from stemtrial.evidence import study
 from stemtrial.kernel import Schedule, default_threads, normals
 from stemtrial.observe.blood import BLOOD
 from stemtrial.observe.parameters import from_draw, merged
 from stemtrial.parameters import point_draw
-from stemtrial.therapy import compose_ms, prescribe
+from stemtrial.therapy import compose, prescribe
 from stemtrial.therapy.ahsct_harms import engraftment
 from stemtrial.therapy.family import Given
 from validation import changes
@@ -82,7 +82,7 @@ class Blood:
 
 def transplanted(conditioning: str, selected: bool, people: int, p: Mapping[str, float], cells: float = 5.0) -> Blood:
     """Transplant people of 25 to 55 years on day 0 and read their blood."""
-    kernel = compose_ms(("ahsct",))
+    kernel = compose("ms", ("ahsct",))
     deathless = {k: 0.0 for k in p if k.startswith("ahsct.mortality.")} | {"ms.gompertz_a": 0.0}
     q = dict(p) | deathless
     index = np.arange(people, dtype=np.uint64)

@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from stemtrial.parameters import point_draw, registry
-from stemtrial.therapy import compose_ms
+from stemtrial.therapy import compose
 from validation.ms_targets import Trial, relapse_recovery
 
 ROOT = Path(__file__).parents[1]
@@ -45,7 +45,7 @@ def slow_recovery(value: float, patients: int) -> dict[str, float]:
     affirm, freedoms = (Trial(name, draws, patients) for name in ("affirm", "freedoms"))
     series = Trial("beam-series.yaml", draws, patients // 4)
     return {
-        "residual of a relapse, EDSS": relapse_recovery(affirm, compose_ms(("drugs", "steroids")))[1],
+        "residual of a relapse, EDSS": relapse_recovery(affirm, compose("ms", ("drugs", "steroids")))[1],
         "natalizumab HR24": affirm.hazard_ratio("confirmed_worsening.affirm.24_weeks", "natalizumab", "placebo"),
         "fingolimod HR24": freedoms.hazard_ratio("confirmed_worsening.24_weeks", "f05", "placebo"),
         "EDSS 2 y after aHSCT": series.mean("edss_change", "ahsct", 2.0),

@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from stemtrial.cohort.population import people_at_onset
+from stemtrial.cohort.ms.population import people_at_onset
 from stemtrial.evidence import study
 from stemtrial.kernel import YEAR, Schedule, default_threads
 from stemtrial.parameters import point_draw
-from stemtrial.therapy import compose_ms, prescribe
+from stemtrial.therapy import compose, prescribe
 from stemtrial.therapy.ahsct_harms import adverse_events
 from stemtrial.therapy.family import Given, HarmEvents
 from validation import changes
@@ -120,7 +120,7 @@ class Cohort:
 
     def deaths(self) -> float:
         """Share that dies of the treatment within a year."""
-        kernel = compose_ms(("ahsct",))
+        kernel = compose("ms", ("ahsct",))
         index = np.arange(self.n, dtype=np.uint64)
         q = {**self.p, "ms.gompertz_a": 0.0}
         constants, state = people_at_onset(1, index, q, entry_year=self.year, duration_years=np.full(self.n, 5.0))

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from stemtrial.report.explain import diseases as diseases
     from stemtrial.report.page import write_report as report
     from stemtrial.therapy import catalogue as therapies
-    from stemtrial.therapy import compose_ms as compose_ms
+    from stemtrial.therapy import compose as compose
     from stemtrial.trial.conduct import Trial as Trial
     from stemtrial.trial.conduct import conduct as conduct
     from stemtrial.trial.entry import families_of as families_of
@@ -69,7 +69,7 @@ _WHERE = {
     "compare": "stemtrial.predict.compare",
     "report": "stemtrial.report.page:write_report",
     # what the single steps take
-    "compose_ms": "stemtrial.therapy",
+    "compose": "stemtrial.therapy",
     "families_of": "stemtrial.trial.entry",
     "point_draw": "stemtrial.parameters",
     "care_of": "stemtrial.trial.recruiting",
@@ -162,7 +162,7 @@ __all__ = [
     "Values",
     "care_of",
     "compare",
-    "compose_ms",
+    "compose",
     "conduct",
     "derive",
     "diseases",

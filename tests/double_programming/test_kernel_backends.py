@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stemtrial.kernel import Schedule
-from stemtrial.therapy import FAMILIES, catalogue, compose_ms, prescribe
+from stemtrial.therapy import acting_on, catalogue, compose, prescribe
 from stemtrial.therapy.drugs import DRUGS
 from stemtrial.therapy.family import AMOUNTS
 
@@ -71,7 +71,7 @@ def compare(people, point, n: int, days: int, truth: bool = False) -> dict[str, 
     """Largest relative difference of each kind; fails where it exceeds the tolerance or an event differs."""
     got, p = {}, point | OFTEN
     for backend in ("numba", "numpy"):
-        kernel = compose_ms(tuple(FAMILIES), backend=backend, truth=truth)
+        kernel = compose("ms", acting_on("ms"), backend=backend, truth=truth)
         crowd = people(kernel, n)
         start, end, doses, visits = course(kernel, n, days, p)
         out = kernel.advance(crowd, start, end, p, 2026, schedule=doses, visits=visits)

@@ -17,7 +17,7 @@ import pytest
 from stemtrial.cohort.recruit import Care, recruit
 from stemtrial.endpoint import derive
 from stemtrial.parameters import point_draw
-from stemtrial.therapy import FAMILIES, compose_ms
+from stemtrial.therapy import FAMILIES, acting_on, compose
 from stemtrial.trial.conduct import conduct
 from stemtrial.trial.protocol import Protocol
 
@@ -101,7 +101,7 @@ def larger(a, b, z=4.0):
 
 @pytest.fixture(scope="module")
 def kernel():
-    return compose_ms(tuple(FAMILIES))
+    return compose("ms", acting_on("ms"))
 
 
 @pytest.fixture(scope="module")

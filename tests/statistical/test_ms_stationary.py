@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from stemtrial.therapy import compose_ms
+from stemtrial.therapy import compose
 
 # every lesion is felt (theta 0), every brain lesion is counted (pT2 1), activity does not fall with age
 COUNTING = {"ms.theta": 0.0, "ms.pT2": 1.0, "ms.kage": 0.0, "ms.nuF": 0.0}
@@ -117,7 +117,7 @@ def test_half_steps_give_the_same_trial_outcomes(people, point):
     n, batches = 25_000, 8
     outcomes = {}
     for steps in (1, 2):
-        kernel = compose_ms(("drugs", "steroids"), steps_per_day=steps)
+        kernel = compose("ms", ("drugs", "steroids"), steps_per_day=steps)
         found = []
         for b in range(batches):
             crowd = people(kernel, n, first=b * n)

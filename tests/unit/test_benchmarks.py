@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stemtrial.therapy import compose_ms
+from stemtrial.therapy import compose
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
@@ -45,7 +45,7 @@ def test_an_iteration_that_stores_twice_as_often_serves_twice_the_lanes():
 
 
 def test_schedules_give_what_they_name():
-    k = compose_ms(kernel.ALL)
+    k = compose("ms", kernel.ALL)
     assert len(kernel.schedule(k, 5, "untreated").day) == 0
     assert set(kernel.schedule(k, 5, "natalizumab").dose) == {k.dose("drugs.start.natalizumab")}
     graft = kernel.schedule(k, 5, "aHSCT")
@@ -54,7 +54,7 @@ def test_schedules_give_what_they_name():
 
 
 def test_every_round_of_a_case_starts_from_the_same_state():
-    case = kernel.Case("short", compose_ms(kernel.ALL), 20, days=28)
+    case = kernel.Case("short", compose("ms", kernel.ALL), 20, days=28)
     case.run()
     first = case.people.state.copy()
     case.run()

@@ -11,7 +11,7 @@ import pytest
 import stemtrial as st
 
 CHAIN = ("load_protocol", "recruit", "conduct", "derive", "estimate", "predict", "compare", "report")
-STEPS = ("compose_ms", "families_of", "point_draw", "care_of", "rows_of")
+STEPS = ("compose", "families_of", "point_draw", "care_of", "rows_of")
 TYPES = {
     "Analysed", "Care", "Comparison", "Counts", "Draws", "Events", "InputError", "Kernel", "Prediction", "Protocol",
     "Recruits", "ReportData", "Settings", "Study", "Trial", "Values",
@@ -73,7 +73,7 @@ else:
 
 def test_the_chain_runs_step_by_step(tmp_path):
     protocol = st.load_protocol("mist")
-    kernel, draws = st.compose_ms(st.families_of(protocol)), st.point_draw()
+    kernel, draws = st.compose("ms", st.families_of(protocol)), st.point_draw()
     recruits = st.recruit(kernel, draws, 0, st.care_of(protocol), protocol.population.criteria, 100)
     trial = st.conduct(protocol, recruits, kernel, draws[0], seed=1, replicates=[0, 1])
     events = st.derive("relapse_free", trial.tables)

@@ -252,7 +252,7 @@ def show_cohort(name: str, threads: int, as_json: bool) -> None:
     from stemtrial.cli.waiting import progress
     from stemtrial.cohort.recruit import wanted_recruits
     from stemtrial.parameters import point_draw
-    from stemtrial.therapy import compose_ms
+    from stemtrial.therapy import compose
     from stemtrial.trial.entry import families_of
     from stemtrial.trial.recruiting import recruit_for
 
@@ -260,7 +260,7 @@ def show_cohort(name: str, threads: int, as_json: bool) -> None:
     p = loaded.protocol
     places = sum(a.n for a in p.arms.values())
     wanted = wanted_recruits(places)
-    kernel = compose_ms(families_of(p))
+    kernel = compose(p.disease, families_of(p))
     with progress(kernel) as told, loaded.located():
         told("recruiting", 0.0)
         people = recruit_for(p, kernel, point_draw(), threads=threads, progress=told)

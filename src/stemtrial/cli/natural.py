@@ -38,13 +38,13 @@ def show_natural_history(
     from stemtrial.report.natural_history import write
     from stemtrial.store.cache import content_hash, package_hash
     from stemtrial.store.chunks import write_atomic
-    from stemtrial.therapy import compose_ms
+    from stemtrial.therapy import compose
 
     kinds = get_args(Onsets)
     if onset is not None and onset not in kinds:
         raise InputError(f"--onset '{onset}' is not known{did_you_mean(onset, kinds)}")
     command = f"stemtrial cohort --disease {disease} --people {n} --years {y} --onset {onset or ONSET} --seed {s}"
-    with progress(compose_ms(("steroids",))) as told:
+    with progress(compose("ms", ("steroids",))) as told:
         told("living", 0.0)
         history = natural_history(people=n, years=y, onset=onset or ONSET, seed=s, threads=threads, progress=told)  # type: ignore[arg-type]  # checked there
         data = as_data(history, command)

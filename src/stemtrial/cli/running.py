@@ -82,14 +82,14 @@ def run_protocol(name: str, o: Options) -> None:
     from stemtrial.cli.checking import load
     from stemtrial.predict import Settings, as_json, predict
     from stemtrial.report import write_report
-    from stemtrial.therapy import compose_ms
+    from stemtrial.therapy import compose
     from stemtrial.trial.entry import families_of
 
     loaded = load(name)
     settings = Settings(
         replicates=o.replicates, seed=o.seed, patients=o.patients, keep_all=o.keep_all, threads=o.threads
     )
-    with progress(compose_ms(families_of(loaded.protocol))) as told, loaded.located():
+    with progress(compose(loaded.protocol.disease, families_of(loaded.protocol))) as told, loaded.located():
         prediction = predict(
             loaded.protocol, settings, folder=Path(o.out) if o.out else None, progress=told, command=_command(name, o)
         )

@@ -110,11 +110,11 @@ class _Told:
 
         def told(stage: str, fraction: float) -> None:
             if not begun:  # a run that is read back shows no bar and compiles nothing
-                from stemtrial.therapy import compose_ms
+                from stemtrial.therapy import compose
                 from stemtrial.trial.entry import families_of
                 from stemtrial.trial.protocol import load_protocol
 
-                self._open = progress(compose_ms(families_of(load_protocol(name))))
+                self._open = progress(compose(load_protocol(name).disease, families_of(load_protocol(name))))
                 begun.append(self._open.__enter__())
             begun[0](stage, fraction)
 

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from stemtrial.cohort.courses import course_of, progressive, walking_lost_a_year
 from stemtrial.cohort.eligibility import Eligibility
-from stemtrial.cohort.population import people_at_onset, season_at
-from stemtrial.cohort.relapses import RelapseDays
+from stemtrial.cohort.ms.courses import course_of, progressive, walking_lost_a_year
+from stemtrial.cohort.ms.population import people_at_onset, season_at
+from stemtrial.cohort.ms.relapses import RelapseDays
 from stemtrial.cohort.resemble import effective
 from stemtrial.disease.ms import REGIONS
 from stemtrial.errors import InputError
@@ -72,7 +72,7 @@ class Care:
     Attributes
     ----------
     course : str
-        A name of :data:`stemtrial.cohort.courses.COURSES`.
+        A name of :data:`stemtrial.cohort.ms.courses.COURSES`.
     before_entry : str
         ``none`` or ``platform_drugs``: interferon for two years before screening.
     entry_years : (float, float)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import integrate
 
 from stemtrial import analysis
-from stemtrial.cohort.natural import surviving
+from stemtrial.cohort.ms.natural import surviving
 from stemtrial.predict import natural_estimators as estimate
 from stemtrial.predict.natural_estimators import Estimated
 from stemtrial.predict.natural_history import ONSET_YEAR, NaturalHistory, quantities

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from stemtrial import analysis
 from stemtrial.analysis.result import Estimate
-from stemtrial.cohort.natural import cumulative_mortality
+from stemtrial.cohort.ms.natural import cumulative_mortality
 from stemtrial.predict.natural_lives import EVERY_DAYS, Lives
 
 Floats = NDArray[np.float64]

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stemtrial.cohort.natural import lives
-from stemtrial.cohort.population import Onset
+from stemtrial.cohort.ms.natural import lives
+from stemtrial.cohort.ms.population import Onset
 from stemtrial.endpoint import Events, derive
 from stemtrial.kernel import YEAR
 from stemtrial.parameters import Draws
@@ -95,7 +95,7 @@ class Lives:
 
 
 def summarise(tables: Mapping[str, Table], years: int) -> Lives:
-    """Reduce the tables of :func:`stemtrial.cohort.natural.live` to what the estimates need."""
+    """Reduce the tables of :func:`stemtrial.cohort.ms.natural.live` to what the estimates need."""
     patients, visits, scans = tables["patients"], tables["visits"], tables["mri"]
     n, first = len(patients["patient"]), int(patients["patient"][0])
     row = visits["patient"] - first
@@ -173,7 +173,7 @@ def simulate(
     draws: Draws, draw: int, *, people: int, years: int, onset: Onset, onset_year: float, seed: int, threads: int = 1,
     progress: Callable[[float], None] | None = None,
 ) -> Lives:  # fmt: skip
-    """Let people live and keep what the estimates need; arguments as :func:`stemtrial.cohort.natural.live`."""
+    """Let people live and keep what the estimates need; arguments as :func:`stemtrial.cohort.ms.natural.live`."""
     parts = lives(
         draws, draw, people=people, years=years, onset=onset, onset_year=onset_year, seed=seed, every_days=EVERY_DAYS,
         threads=threads, progress=progress,

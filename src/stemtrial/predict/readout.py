@@ -27,7 +27,7 @@ from stemtrial.predict.run import CHUNK, CHUNK_PATIENTS, Settings, scaled
 from stemtrial.predict.summary import summarise
 from stemtrial.store import ChunkStore, content_hash, digest_tables, map_chunks, package_hash
 from stemtrial.tables import Table, row_of, take
-from stemtrial.therapy import compose_ms
+from stemtrial.therapy import compose
 from stemtrial.trial.conduct import conduct
 from stemtrial.trial.entry import families_of, planned_days
 from stemtrial.trial.examine import CAUSES
@@ -146,7 +146,7 @@ def reference_of(protocol: Protocol, asked: str | None = None) -> str:
 
 def truth_kernel(protocol: Protocol, width: int = 64) -> Kernel:
     """Return the kernel of a protocol that also keeps axonal loss apart by cause."""
-    return compose_ms(families_of(protocol), width=width, truth=True)
+    return compose(protocol.disease, families_of(protocol), width=width, truth=True)
 
 
 def rows_of_readout(protocol: Protocol, ids: Sequence[str]) -> tuple[list[Row], list[Row]]:
@@ -257,7 +257,7 @@ def read_out(
     ids = [name for name, reason in why.items() if reason is None]
     observed, truth = rows_of_readout(protocol, ids)
     draws = point_draw()
-    plain, kernel = compose_ms(families_of(protocol), width=s.width), truth_kernel(protocol, s.width)
+    plain, kernel = compose(protocol.disease, families_of(protocol), width=s.width), truth_kernel(protocol, s.width)
     identity = {
         "readout": protocol.identity(),
         "reference": compared,

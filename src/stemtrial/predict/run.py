@@ -29,7 +29,7 @@ from stemtrial.predict.page import page_data
 from stemtrial.predict.summary import interval_of, summarise
 from stemtrial.store import ChunkStore, content_hash, digest_tables, map_chunks, package_hash
 from stemtrial.tables import Table, concat
-from stemtrial.therapy import compose_ms
+from stemtrial.therapy import compose
 from stemtrial.trial.conduct import Trial, conduct
 from stemtrial.trial.entry import families_of
 from stemtrial.trial.protocol import Protocol
@@ -131,7 +131,7 @@ def _run_id(protocol: Protocol, kernel: Kernel, s: Settings, d: Draws) -> str:
 def run_id_of(protocol: Protocol, settings: Settings, draws: Draws | None = None) -> str:
     """Identity of the run that :func:`predict` would make, without making it."""
     protocol = scaled(protocol, settings.patients)
-    kernel = compose_ms(families_of(protocol), width=settings.width)
+    kernel = compose(protocol.disease, families_of(protocol), width=settings.width)
     return _run_id(protocol, kernel, settings, draws or point_draw())
 
 
@@ -171,7 +171,7 @@ def predict(
     clock = _Clock()
     refuse(protocol)
     planned, protocol = protocol, scaled(protocol, s.patients)
-    kernel = compose_ms(families_of(protocol), width=s.width)
+    kernel = compose(protocol.disease, families_of(protocol), width=s.width)
     published = study(protocol.reproduces) if protocol.reproduces else None
     rows = rows_of(protocol, published)
     run_id = _run_id(protocol, kernel, s, d)

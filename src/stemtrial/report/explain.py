@@ -18,12 +18,11 @@ from stemtrial.kernel.model import NEVER, SLOW_DAYS, Model
 from stemtrial.parameters import Parameter, registry
 from stemtrial.report.explain_cells import cell_parts
 from stemtrial.report.formula import formula
-from stemtrial.therapy import FAMILIES, TherapyInfo, catalogue, compose_ms, family_of
+from stemtrial.therapy import FAMILIES, TherapyInfo, acting_on, catalogue, compose, family_of
 from stemtrial.therapy import modelled as _modelled
 
 Explained = dict[str, Any]
 _DISEASES = {"ms": "Multiple sclerosis: a patient as equations"}
-_ALL = tuple(sorted(FAMILIES))
 
 
 def diseases() -> Mapping[str, str]:
@@ -91,12 +90,13 @@ def standing(source: str) -> str:
 
 # -- disease ---------------------------------------------------------------------------------------------------------
 def _disease(name: str) -> Explained:
-    model = compose_ms(_ALL).model
+    model = compose(name, acting_on(name)).model
     return {
         "subject": name,
         "kind": "disease",
         "title": _DISEASES[name],
-        "about": f"Composed with all therapies ({', '.join(_ALL)}); what is composed but not given changes nothing.",
+        "about": f"Composed with all its therapies ({', '.join(acting_on(name))}); what is composed but not given "
+        "changes nothing.",
         "order_of_a_day": order_of_a_day(model),
         "states": [_state(model, s) for s in model.states],
         "how_states_move": [_flow(model, s) for s in dict.fromkeys(f.state for f in model.flows)],
@@ -254,12 +254,13 @@ def _therapy(name: str) -> Explained:
             )
             return out
     family = family_of(name) if info else name
-    bare, model = compose_ms(()).model, compose_ms((family,)).model
+    disease, composer = next(iter(FAMILIES[family].on.items()))
+    bare, model = compose(disease).model, compose(disease, (family,)).model
     others = set(FAMILIES[family].therapies) - {name} if info else set()
     doses = [d for d in model.doses if d not in bare.doses and others.isdisjoint(d.split("."))]
     new = set(model.states) - set(bare.states)
     known = {j["name"] for j in _jumps(bare)}
-    about = inspect.cleandoc(inspect.getmodule(FAMILIES[family].on_ms).__doc__ or "")
+    about = inspect.cleandoc(inspect.getmodule(composer).__doc__ or "")
     return out | {
         "family": family,
         "about": _plain(about),

@@ -7,9 +7,10 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any
 
 import numpy as np
@@ -27,10 +28,18 @@ def package_hash(*rooms: str) -> str:
     h = hashlib.sha256()
     root = files("stemtrial")
     for room in rooms:
-        for item in sorted(root.joinpath(room).iterdir(), key=lambda f: f.name):
-            if item.name.endswith((".py", ".yaml")):
-                h.update(f"{room}/{item.name}\n".encode() + item.read_bytes())
+        for name, item in _files(root.joinpath(room), room):
+            h.update(f"{name}\n".encode() + item.read_bytes())
     return h.hexdigest()[:16]
+
+
+def _files(folder: Traversable, name: str) -> Iterator[tuple[str, Traversable]]:
+    """Code and data of a package and the packages in it, in the order of their names; other folders hold no code."""
+    for item in sorted(folder.iterdir(), key=lambda f: f.name):
+        if item.is_dir() and item.joinpath("__init__.py").is_file():
+            yield from _files(item, f"{name}/{item.name}")
+        elif item.name.endswith((".py", ".yaml")):
+            yield f"{name}/{item.name}", item
 
 
 def content_hash(identity: Any) -> str:

@@ -5,26 +5,29 @@ from __future__ import annotations
 from collections.abc import Collection
 from functools import cache
 
-from stemtrial.disease.ms import build_ms
+from stemtrial.disease import builder_of
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.kernel import Kernel, Model, build
 from stemtrial.kernel.run import Backend
 from stemtrial.therapy.info import TherapyInfo, catalogue
-from stemtrial.therapy.prescribe import FAMILIES, Order, family_of, modelled, prescribe, stopping, stops
+from stemtrial.therapy.prescribe import FAMILIES, Order, acting_on, family_of, modelled, prescribe, stopping, stops
 from stemtrial.therapy.product import human_data
 
 
 @cache
-def _composed(families: tuple[str, ...], backend: Backend, width: int, steps_per_day: int, truth: bool) -> Kernel:
-    model = Model("ms", steps_per_day)
-    build_ms(model, truth=truth)
+def _composed(
+    disease: str, families: tuple[str, ...], backend: Backend, width: int, steps_per_day: int, truth: bool
+) -> Kernel:
+    model = Model(disease, steps_per_day)
+    builder_of(disease)(model, truth=truth)
     for name in families:
         with model.owned_by(name):
-            FAMILIES[name].on_ms(model)
+            FAMILIES[name].on[disease](model)
     return build(model, width=width, backend=backend)
 
 
-def compose_ms(
+def compose(
+    disease: str,
     families: Collection[str] = (),
     *,
     backend: Backend = "numba",
@@ -32,28 +35,38 @@ def compose_ms(
     steps_per_day: int = 1,
     truth: bool = False,
 ) -> Kernel:
-    """Return the MS patient with the given therapy families, as a kernel.
+    """Return the patient of a disease with the given therapy families, as a kernel.
 
     Parameters
     ----------
+    disease : str
+        Of :data:`stemtrial.disease.DISEASES`.
     families : collection of str
-        Of :data:`FAMILIES`. What is composed but not given changes no bit.
+        Of :data:`FAMILIES`, acting on that disease. What is composed but not given changes no bit.
     backend : {"numba", "numpy"}
         The fast kernel or its readable twin.
     width : int
         Patients a block.
     steps_per_day : int
-        Steps a day; the model is calibrated at 1.
+        Steps a day; the models are calibrated at 1.
     truth : bool
-        Also keep axonal loss apart by cause.
+        Also keep what only a simulator knows (of MS, axonal loss apart by cause).
+
+    Raises
+    ------
+    InputError
+        If the disease or a family is unknown, or a family does not act on the disease.
     """
+    builder_of(disease)
     for name in families:
         if name not in FAMILIES:
             raise InputError(f"therapy family '{name}' is not known{did_you_mean(name, FAMILIES)}")
-    return _composed(tuple(sorted(set(families))), backend, width, steps_per_day, truth)
+        if disease not in FAMILIES[name].on:
+            raise InputError(f"therapy family '{name}' does not act on {disease}; use {', '.join(acting_on(disease))}")
+    return _composed(disease, tuple(sorted(set(families))), backend, width, steps_per_day, truth)
 
 
 __all__ = [
-    "FAMILIES", "Order", "TherapyInfo", "catalogue", "compose_ms", "family_of", "human_data", "modelled", "prescribe",
-    "stopping", "stops",
+    "FAMILIES", "Order", "TherapyInfo", "acting_on", "catalogue", "compose", "family_of", "human_data", "modelled",
+    "prescribe", "stopping", "stops",
 ]  # fmt: skip

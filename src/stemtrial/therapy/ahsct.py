@@ -182,7 +182,7 @@ def prescribe(name: str, settings: Settings, facts: Facts, parameters: Numbers) 
 
 FAMILY = Family(
     "ahsct",
-    on_ms,
+    {"ms": on_ms},
     ("ahsct",),
     prescribe,
     failure=Failure("ahsct.mobilisation_failure", "ahsct.harvest", Harm("harvest failed", 2, False)),

@@ -56,4 +56,4 @@ def prescribe(name: str, settings: Settings, facts: Facts, parameters: Numbers) 
     return orders if last is None else [*orders, Order(last, "anti_cd20.stop")]
 
 
-FAMILY = Family("anti_cd20", on_ms, ANTIBODIES, prescribe, stop="anti_cd20.stop", exclusive=True)
+FAMILY = Family("anti_cd20", {"ms": on_ms}, ANTIBODIES, prescribe, stop="anti_cd20.stop", exclusive=True)

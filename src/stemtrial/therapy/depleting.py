@@ -51,4 +51,4 @@ def prescribe(name: str, settings: Settings, facts: Facts, parameters: Numbers) 
     return [Order(d, f"depleting.course.{name}", given) for d in COURSE_DAYS if last is None or d < last]
 
 
-FAMILY = Family("depleting", on_ms, DEPLETING, prescribe)
+FAMILY = Family("depleting", {"ms": on_ms}, DEPLETING, prescribe)

@@ -189,4 +189,4 @@ def prescribe(name: str, settings: Settings, facts: Facts, parameters: Numbers) 
     return orders
 
 
-FAMILY = Family("drugs", on_ms, DRUGS, prescribe, stop="drugs.stop")
+FAMILY = Family("drugs", {"ms": on_ms}, DRUGS, prescribe, stop="drugs.stop")

@@ -126,6 +126,7 @@ class HarmEvents:
 
 
 Prescriber = Callable[[str, Settings, Facts, Numbers], list[Order]]
+Composer = Callable[[Model], None]
 HarmDrawer = Callable[[int, Given, Numbers], list[HarmEvents]]
 
 
@@ -137,8 +138,8 @@ class Family:
     ----------
     name : str
         Owner of its states, doses and parameters.
-    on_ms : callable
-        Composes it onto MS.
+    on : mapping of str to callable
+        Composes it onto a disease, by the name of the disease; it acts on no other.
     therapies : tuple of str
         Therapies of the catalogue that it models.
     prescribe : callable
@@ -168,7 +169,7 @@ class Family:
     """
 
     name: str
-    on_ms: Callable[[Model], None]
+    on: Mapping[str, Composer]
     therapies: tuple[str, ...]
     prescribe: Prescriber
     stop: str | None = None

@@ -8,7 +8,7 @@ cells are not rejected. Undifferentiated cells that survive may become a tumour,
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from stemtrial.disease.ms import REGIONS
 from stemtrial.kernel import YEAR, Effect, Expr, Model, exp, log, maximum, sqrt, uniforms, where
 from stemtrial.therapy.family import (
     GONE,
+    Composer,
     Facts,
     Family,
     Given,
@@ -336,21 +337,21 @@ def _while_on(
 
 
 # -- family ------------------------------------------------------------------------------------------------------------
-def family(owner: str, therapy: str, on_ms: Callable[[Model], None], prescribe: Prescriber | None = None) -> Family:
+def family(owner: str, therapy: str, on: Mapping[str, Composer], prescribe: Prescriber | None = None) -> Family:
     """Family of one living graft.
 
     Parameters
     ----------
     owner, therapy : str
         Name of the family, and the therapy of the catalogue that it models.
-    on_ms : callable
-        Composes it onto MS.
+    on : mapping of str to callable
+        Composes it onto a disease, by name.
     prescribe : callable, optional
         Orders it; :func:`graft_orders` if left out.
     """
     return Family(
         owner,
-        on_ms,
+        on,
         (therapy,),
         prescribe or functools.partial(graft_orders, owner),
         failure=FAILURE,

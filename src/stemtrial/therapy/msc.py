@@ -186,7 +186,7 @@ def adverse_events(seed: int, given: Given, parameters: Numbers) -> list[HarmEve
 
 FAMILY = Family(
     "msc",
-    on_ms,
+    {"ms": on_ms},
     ("msc",),
     prescribe,
     stop="msc.stop",

@@ -74,4 +74,4 @@ def prescribe(name: str, settings: Settings, facts: Facts, parameters: Numbers) 
     return graft.graft_orders("nsc", name, settings, facts, parameters, share)
 
 
-FAMILY = graft.family("nsc", "nsc", on_ms, prescribe)
+FAMILY = graft.family("nsc", "nsc", {"ms": on_ms}, prescribe)

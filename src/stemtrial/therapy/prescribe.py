@@ -23,6 +23,11 @@ FAMILIES: Mapping[str, Family] = {m.FAMILY.name: m.FAMILY for m in _MODULES}
 _OF = {therapy: family for family in FAMILIES.values() for therapy in family.therapies}
 
 
+def acting_on(disease: str) -> tuple[str, ...]:
+    """Names of the families that act on a disease."""
+    return tuple(name for name, family in FAMILIES.items() if disease in family.on)
+
+
 def modelled() -> tuple[str, ...]:
     """Names of the therapies of the catalogue that have a model."""
     return tuple(_OF)
@@ -136,6 +141,6 @@ def _family(name: str) -> Family:
 
 
 __all__ = [
-    "FAMILIES", "Failure", "Harm", "Order", "failure_of", "family_of", "kernel_harms", "modelled", "prescribe",
-    "refuse_together", "stopping", "stops",
+    "FAMILIES", "Failure", "Harm", "Order", "acting_on", "failure_of", "family_of", "kernel_harms", "modelled",
+    "prescribe", "refuse_together", "stopping", "stops",
 ]  # fmt: skip

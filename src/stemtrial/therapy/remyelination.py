@@ -36,4 +36,4 @@ def prescribe(name: str, settings: Settings, facts: Facts, parameters: Numbers) 
     return orders if last is None else [*orders, Order(last, "remyelination.stop")]
 
 
-FAMILY = Family("remyelination", on_ms, REMYELINATING, prescribe, stop="remyelination.stop", exclusive=True)
+FAMILY = Family("remyelination", {"ms": on_ms}, REMYELINATING, prescribe, stop="remyelination.stop", exclusive=True)

@@ -25,4 +25,4 @@ def prescribe(name: str, settings: Settings, facts: Facts, parameters: Numbers) 
     return [Order(0, "steroids.course")]
 
 
-FAMILY = Family("steroids", on_ms, ("methylprednisolone",), prescribe)
+FAMILY = Family("steroids", {"ms": on_ms}, ("methylprednisolone",), prescribe)

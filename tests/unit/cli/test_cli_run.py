@@ -149,11 +149,11 @@ def test_warnings_are_printed(cli, monkeypatch):
 def test_first_compile_is_announced(cli, monkeypatch, tmp_path):
     # the text alone: the compile itself takes a quarter of a minute
     from stemtrial.cli import waiting
-    from stemtrial.therapy import compose_ms
+    from stemtrial.therapy import compose
     from stemtrial.trial.entry import families_of
     from stemtrial.trial.protocol import load_protocol
 
-    kernel = compose_ms(families_of(load_protocol("mist")))
+    kernel = compose("ms", families_of(load_protocol("mist")))
     cli(*SMALL)
     assert not waiting._will_compile(kernel)
     monkeypatch.setenv("STEMTRIAL_CACHE", str(tmp_path / "empty"))

@@ -12,7 +12,7 @@ from stemtrial.endpoint import definitions
 from stemtrial.evidence import claims, forest, studies, study
 from stemtrial.observe import instruments
 from stemtrial.parameters import registry
-from stemtrial.therapy import FAMILIES, catalogue, compose_ms, modelled
+from stemtrial.therapy import FAMILIES, acting_on, catalogue, compose, modelled
 from stemtrial.therapy.drugs import DRUGS
 from stemtrial.trial.protocol import protocol_names
 
@@ -87,7 +87,7 @@ def test_list_of_therapies_says_which_can_run(cli):
 
 # -- explain ----------------------------------------------------------------------------------------------------------
 def test_explain_ms_tells_all_of_the_model(cli):
-    model = compose_ms(tuple(FAMILIES)).model
+    model = compose("ms", acting_on("ms")).model
     told = json.loads(cli("explain", "ms", "--json").out)
     assert [s["name"] for s in told["states"]] == list(model.states)
     assert {f["state"] for f in told["how_states_move"]} == set(model.next)
@@ -105,7 +105,7 @@ def test_explain_ms_tells_all_of_the_model(cli):
 
 def test_order_of_a_day_is_that_of_the_kernel(cli):
     steps = json.loads(cli("explain", "ms", "--json").out)["order_of_a_day"]
-    model = compose_ms(tuple(FAMILIES)).model
+    model = compose("ms", acting_on("ms")).model
 
     def step(text: str) -> int:
         return next(k for k, s in enumerate(steps) if text in s)

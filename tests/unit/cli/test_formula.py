@@ -11,10 +11,10 @@ import pytest
 from stemtrial.kernel import Model, exp, log, maximum, minimum, sqrt, where
 from stemtrial.kernel.graph import Expr
 from stemtrial.report.formula import formula
-from stemtrial.therapy import FAMILIES, compose_ms
+from stemtrial.therapy import acting_on, compose
 
 CALLS = {"exp": math.exp, "log": math.log, "sqrt": math.sqrt, "floor": math.floor, "min": min, "max": max}
-MODEL = compose_ms(tuple(FAMILIES)).model
+MODEL = compose("ms", acting_on("ms")).model
 
 
 def names(x: Expr) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stemtrial.cohort.natural import cumulative_mortality, live, lives, surviving
+from stemtrial.cohort.ms.natural import cumulative_mortality, live, lives, surviving
 from stemtrial.errors import InputError
 from stemtrial.parameters import point_draw
 from stemtrial.tables import SCHEMAS, concat

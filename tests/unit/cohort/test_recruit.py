@@ -7,9 +7,9 @@ import pytest
 from scipy import special
 
 from stemtrial.cohort import recruit as room
-from stemtrial.cohort.courses import COURSES
 from stemtrial.cohort.eligibility import VARIABLES, Eligibility
-from stemtrial.cohort.population import people_at_onset, season_at
+from stemtrial.cohort.ms.courses import COURSES
+from stemtrial.cohort.ms.population import people_at_onset, season_at
 from stemtrial.cohort.recruit import RUN_IN_SEED, Care, deficits, recruit, wanted_recruits, weights
 from stemtrial.errors import InputError
 from stemtrial.kernel import YEAR, Schedule, uniforms

@@ -9,7 +9,7 @@ from hypothesis import settings as hyp
 from hypothesis import strategies as st
 
 from stemtrial.kernel import Schedule
-from stemtrial.therapy import compose_ms
+from stemtrial.therapy import acting_on, compose
 from stemtrial.therapy.family import amounts
 
 N, DAYS, SEED = 300, 800, 4
@@ -84,7 +84,7 @@ def test_twice(everything, people, point, reference):
 
 @pytest.mark.slow
 def test_block_widths(people, point, reference):
-    same(reference, run(compose_ms(FAMILIES, width=16), people, point))
+    same(reference, run(compose("ms", acting_on("ms"), width=16), people, point))
 
 
 @hyp(max_examples=12)
@@ -94,7 +94,7 @@ def test_segments(everything, people, point, reference, cuts):
 
 
 def test_a_family_that_nobody_gets(everything, people, point):
-    small = compose_ms(("drugs", "steroids"))
+    small = compose("ms", ("drugs", "steroids"))
     without = run(small, people, point, transplants=False)
     beside = run(everything, people, point, transplants=False)
     same(without, beside, only_shared=True)
@@ -102,7 +102,7 @@ def test_a_family_that_nobody_gets(everything, people, point):
 
 
 def test_truth_beside_observation_and_the_widest_blocks(people, point, reference):
-    kernel = compose_ms(FAMILIES, truth=True, width=256)
+    kernel = compose("ms", acting_on("ms"), truth=True, width=256)
     told = run(kernel, people, point)
     same(reference, told, only_shared=True)
     assert set(reference[0]) < set(told[0])

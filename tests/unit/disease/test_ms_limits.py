@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from stemtrial.cohort.population import people_at_onset
-from stemtrial.therapy import compose_ms
+from stemtrial.cohort.ms.population import people_at_onset
+from stemtrial.therapy import compose
 
 
 def test_the_sickest_people_keep_to_their_scales(point):
-    kernel, n = compose_ms(("steroids",)), 2000
+    kernel, n = compose("ms", ("steroids",)), 2000
     index, days = np.arange(n, dtype=np.uint64), np.arange(0, 3650, 182)
     constants, state = people_at_onset(
         5, index, point, entry_year=np.full(n, 1995.0), duration_years=np.full(n, 5.0), onset="paediatric"

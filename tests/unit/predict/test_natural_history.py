@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pytest
 
-from stemtrial.cohort.natural import live
+from stemtrial.cohort.ms.natural import live
 from stemtrial.endpoint import derive
 from stemtrial.errors import InputError
 from stemtrial.evidence import study

@@ -14,7 +14,7 @@ from stemtrial.predict import Settings, obstacles, predict
 from stemtrial.predict.estimate import STATISTICS, rows_of
 from stemtrial.predict.obstacles import ESTIMATORS, EXAMINED, estimators_of
 from stemtrial.predict.summary import summarise
-from stemtrial.therapy import compose_ms
+from stemtrial.therapy import compose
 from stemtrial.trial.entry import families_of
 from stemtrial.trial.parts import _AT_TIMES, EndpointUse
 from stemtrial.trial.protocol import load_protocol
@@ -27,7 +27,7 @@ def test_mist_can_be_run():
 
 def test_screening_measures_what_obstacles_think_it_does():
     p = load_protocol("mist")
-    people = recruit(compose_ms(families_of(p)), point_draw(), 0, care_of(p), p.population.criteria, 100)
+    people = recruit(compose("ms", families_of(p)), point_draw(), 0, care_of(p), p.population.criteria, 100)
     assert set(people.screening) | {"course"} == HISTORY | EXAMINED | {"entry_year"}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from stemtrial.kernel import Schedule
-from stemtrial.therapy import compose_ms
+from stemtrial.therapy import compose
 from stemtrial.therapy.info import therapy_info
 from stemtrial.therapy.prescribe import prescribe
 
@@ -23,7 +23,7 @@ TACROLIMUS = {"immunosuppression": "tacrolimus"}
 
 def graft_kernel() -> Any:
     """The MS patient with both grafts (compiled once a session)."""
-    return compose_ms(("nsc", "opc"))
+    return compose("ms", ("nsc", "opc"))
 
 
 def regimen(therapy: str, fields: dict[str, Any]) -> dict[str, Any]:

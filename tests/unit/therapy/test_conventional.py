@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from stemtrial.errors import InputError
 from stemtrial.kernel import Schedule
 from stemtrial.parameters import registry
-from stemtrial.therapy import FAMILIES, catalogue, compose_ms, prescribe, stopping, stops
+from stemtrial.therapy import FAMILIES, catalogue, compose, prescribe, stopping, stops
 from stemtrial.therapy.anti_cd20 import ANTIBODIES
 from stemtrial.therapy.depleting import DEPLETING
 from stemtrial.therapy.drugs import CHANNELS, DRUGS, MOST
@@ -22,7 +22,7 @@ CONVENTIONAL = ("anti_cd20", "depleting", "drugs", "remyelination", "steroids")
 
 @pytest.fixture(scope="module")
 def kernel():
-    return compose_ms(CONVENTIONAL)
+    return compose("ms", CONVENTIONAL)
 
 
 def facts(n):
@@ -130,7 +130,7 @@ def test_without_effects_whatever_is_given_the_patient_is_the_untreated_bit_for_
 
 
 def test_a_family_that_is_composed_and_not_given_changes_no_bit(kernel, people, point):
-    bare = compose_ms(("steroids",))
+    bare = compose("ms", ("steroids",))
     a, b = people(kernel, 200), people(bare, 200)
     kernel.advance(a, 0, 700, point, 3, threads=2)
     bare.advance(b, 0, 700, point, 3, threads=2)
@@ -139,7 +139,7 @@ def test_a_family_that_is_composed_and_not_given_changes_no_bit(kernel, people, 
 
 
 def test_the_readable_kernel_agrees_with_the_fast_one(kernel, people, point):
-    slow = compose_ms(CONVENTIONAL, backend="numpy")
+    slow = compose("ms", CONVENTIONAL, backend="numpy")
     n, days = 24, 760
     entries = (
         (3, "natalizumab", {"dose_ratio": 1.5}), (200, "teriflunomide", {}), (220, "clemastine", {"added": True}),

@@ -7,7 +7,7 @@ import pytest
 
 from stemtrial.kernel import Schedule
 from stemtrial.parameters import registry
-from stemtrial.therapy import FAMILIES, catalogue, compose_ms, family_of, modelled, prescribe, stopping
+from stemtrial.therapy import FAMILIES, acting_on, catalogue, compose, family_of, modelled, prescribe, stopping
 from stemtrial.therapy.family import AMOUNTS, Given
 from stemtrial.therapy.prescribe import failure_of, kernel_harms
 
@@ -44,7 +44,7 @@ DAYS = 400
 @pytest.fixture(scope="module")
 def whole():
     """The MS patient with every family."""
-    return compose_ms(tuple(FAMILIES))
+    return compose("ms", acting_on("ms"))
 
 
 def filled(name, **fields):
@@ -130,7 +130,7 @@ def test_without_effects_a_treated_patient_is_the_untreated_bit_for_bit(whole, p
     disease = [s.name for s in whole.model.states.values() if s.owner == "ms"]
     for s in disease:
         np.testing.assert_array_equal(crowd.state[whole.row(s)], other.state[whole.row(s)], err_msg=s)
-    of_disease = set(compose_ms((), backend="numpy").model.observables)
+    of_disease = set(compose("ms", (), backend="numpy").model.observables)
     for k in of_disease:
         np.testing.assert_array_equal(told.observed[k], untold.observed[k], err_msg=k)
     own = {whole.event("mobilisation"), whole.event("engraftment")}  # what is done, not what it does
@@ -173,7 +173,7 @@ def test_without_effects_there_is_no_harm_beside_the_kernel_either(off, point):
 
 # -- nothing given -----------------------------------------------------------------------------------------------
 def test_what_is_composed_and_not_given_changes_no_bit(whole, people, point):
-    bare = compose_ms(("steroids",))
+    bare = compose("ms", ("steroids",))
     plan = [doses(k, 64, point, "methylprednisolone", {}, 30) for k in (whole, bare)]
     (a, x), (b, y) = (followed(k, people, point, d, 64) for k, d in zip((whole, bare), plan, strict=True))
     for s in bare.states:
@@ -186,8 +186,8 @@ def test_what_is_composed_and_not_given_changes_no_bit(whole, people, point):
 
 @pytest.mark.parametrize("family", CELLS)
 def test_a_given_family_is_the_same_alone_and_among_all(whole, people, point, family):
-    alone = compose_ms((family,), backend="numpy")
-    among = compose_ms(tuple(FAMILIES), backend="numpy")
+    alone = compose("ms", (family,), backend="numpy")
+    among = compose("ms", acting_on("ms"), backend="numpy")
     n, states = 6, []
     for k in (alone, among):
         plans = [doses(k, n, point, t, e, 10 + 15 * j) for j, (t, e) in enumerate(OF_FAMILY[family])]

@@ -10,7 +10,7 @@ from hypothesis import settings as hyp
 from hypothesis import strategies as st
 
 from stemtrial.kernel import Schedule
-from stemtrial.therapy import compose_ms, graft
+from stemtrial.therapy import compose, graft
 from stemtrial.therapy.family import AMOUNTS, Given
 from stemtrial.therapy.prescribe import FAMILIES
 
@@ -234,7 +234,7 @@ def test_cells_and_tissue_are_never_negative(people, point, fields, product, mis
 def test_the_readable_kernel_agrees_with_the_fast_one(people, point):
     n, states = 4, []
     for backend in ("numba", "numpy"):
-        kernel = compose_ms(("nsc", "opc"), backend=backend)
+        kernel = compose("ms", ("nsc", "opc"), backend=backend)
         short = TACROLIMUS | {"immunosuppression_days": 40, "taper_days": 20, "courses": 2, "every_days": 60}
         plan = [schedule(kernel, n, "nsc", FOETAL | short, point), schedule(kernel, n, "ipsc_opc", PRECURSORS, point)]
         crowd = people(kernel, n)

@@ -8,7 +8,7 @@ import pytest
 from stemtrial.errors import InputError
 from stemtrial.kernel import Schedule
 from stemtrial.parameters import registry
-from stemtrial.therapy import FAMILIES, compose_ms
+from stemtrial.therapy import FAMILIES, acting_on, compose
 from stemtrial.therapy.ahsct import CONDITIONING, INTENSITIES
 from stemtrial.therapy.family import amounts as columns
 
@@ -222,16 +222,16 @@ def test_mortality_rises_with_disability_and_in_earlier_years(everything, people
 
 # -- composition ------------------------------------------------------------------------------------------------
 def test_the_order_of_families_does_not_matter():
-    assert compose_ms(("steroids", "drugs", "ahsct")) is compose_ms(["ahsct", "steroids", "drugs", "drugs"])
+    assert compose("ms", ("steroids", "drugs", "ahsct")) is compose("ms", ["ahsct", "steroids", "drugs", "drugs"])
 
 
 def test_an_unknown_family_is_refused_with_a_suggestion():
     with pytest.raises(InputError, match=r"therapy family 'ahcst' is not known; did you mean 'ahsct'\?"):
-        compose_ms(("ahcst",))
+        compose("ms", ("ahcst",))
 
 
 def test_therapies_move_no_state_of_the_disease():
-    kernel = compose_ms(tuple(FAMILIES))
+    kernel = compose("ms", acting_on("ms"))
     for flow in kernel.model.flows:
         assert kernel.model.states[flow.state].owner == flow.owner
     for rate in kernel.model.rates.values():

@@ -8,7 +8,7 @@ import pytest
 from stemtrial.disease.ms import REGIONS
 from stemtrial.kernel import Schedule
 from stemtrial.parameters import registry
-from stemtrial.therapy import FAMILIES, catalogue, compose_ms, prescribe
+from stemtrial.therapy import FAMILIES, catalogue, compose, prescribe
 from stemtrial.therapy.family import Given
 from stemtrial.therapy.msc import HARMS, potency
 from stemtrial.therapy.prescribe import failure_of, stops
@@ -29,7 +29,7 @@ EFFECTS = (
 
 @pytest.fixture(scope="module")
 def kernel():
-    return compose_ms(("msc",))
+    return compose("ms", ("msc",))
 
 
 def entry(**fields):
@@ -123,7 +123,7 @@ def test_with_every_effect_off_a_full_dose_is_no_therapy_bit_for_bit(kernel, peo
 
 
 def test_the_family_composed_and_not_given_changes_no_bit(people, point):
-    with_, bare = (compose_ms(f, backend="numpy") for f in (("msc",), ()))
+    with_, bare = (compose("ms", f, backend="numpy") for f in (("msc",), ()))
     a, b = people(with_, 24), people(bare, 24)
     with_.advance(a, 0, 400, point, 3)
     bare.advance(b, 0, 400, point, 3)
@@ -132,7 +132,7 @@ def test_the_family_composed_and_not_given_changes_no_bit(people, point):
 
 
 def test_the_readable_kernel_agrees_with_the_fast_one(kernel, people, point):
-    slow, n = compose_ms(("msc",), backend="numpy"), 12
+    slow, n = compose("ms", ("msc",), backend="numpy"), 12
     entries = (
         entry(product="umbilical-cord", route="intravenous", courses=3, every_days=30, dose_1e6_per_kg=2.0),
         entry(day=20, courses=2, every_days=90), entry(day=40, route="intracerebroventricular"),

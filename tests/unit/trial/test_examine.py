@@ -9,7 +9,7 @@ from trials import Run, protocol
 
 from stemtrial.endpoint import definitions
 from stemtrial.observe import instruments
-from stemtrial.therapy import compose_ms
+from stemtrial.therapy import compose
 from stemtrial.trial.conduct import conduct
 from stemtrial.trial.examine import SCAN, instruments_of
 from stemtrial.trial.protocol import load_protocol
@@ -146,7 +146,7 @@ def test_truth_stands_beside_and_changes_nothing(plain, recruits, everything, po
 
 
 def test_causes_of_loss_add_up_from_randomisation_on(recruits, point):
-    kernel = compose_ms(("drugs", "steroids"), backend="numpy", truth=True)
+    kernel = compose("ms", ("drugs", "steroids"), backend="numpy", truth=True)
     p = protocol({"a": {"n": 12, "regimen": []}}, months=(0, 6, 12))
     t = conduct(p, recruits, kernel, point, 1, truth=True).tables["truth_visits"]
     causes = np.array([t[f"x_{c}"] for c in ("acute", "demyelination", "smouldering")])

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stemtrial.cohort.courses import progressive, walking_lost_a_year
-from stemtrial.cohort.population import ONSETS, Onset, people_at_onset
+from stemtrial.cohort.ms.courses import progressive, walking_lost_a_year
+from stemtrial.cohort.ms.population import ONSETS, Onset, people_at_onset
 from stemtrial.cohort.recruit import deficits, weights
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.kernel import YEAR, Kernel, derive_seed, normals
@@ -20,7 +20,7 @@ from stemtrial.observe import EdssRater, MriParameters, RaterState, functional_s
 from stemtrial.observe.parameters import EdssParameters, FluidParameters, from_draw, load
 from stemtrial.parameters import Draws
 from stemtrial.tables import Table, concat, make
-from stemtrial.therapy import compose_ms
+from stemtrial.therapy import compose
 
 CHUNK = 4096
 """People in memory at a time; changes no number."""
@@ -97,7 +97,7 @@ def lives(
     ):  # fmt: skip
         if not low <= value <= high:
             raise InputError(f"{name} must lie between {low} and {high}, not {value}")
-    kernel, p = compose_ms(("steroids",)), draws[draw]
+    kernel, p = compose("ms", ("steroids",)), draws[draw]
     days = np.arange(0, round(years * YEAR) + 1, every_days)
     for first in range(0, people, chunk):
         index = np.arange(first, min(first + chunk, people), dtype=np.uint64)

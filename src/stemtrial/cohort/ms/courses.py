@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from stemtrial.cohort.population import Onset
+from stemtrial.cohort.ms.population import Onset
 from stemtrial.disease.ms import REGIONS
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.observe import Deficits, PatientWeights, functional_systems
