@@ -1,4 +1,4 @@
-"""The numbers of the MS instruments: read from ``instruments.parameters.yaml``, handed to the formulas as named tuples.
+"""The numbers of the instruments: read from ``instruments.parameters.yaml``, handed to the formulas as named tuples.
 
 Named tuples because Numba takes them as they are: what Python shows is what the compiled loop uses.
 """
@@ -17,6 +17,12 @@ from stemtrial.errors import InputError, did_you_mean
 
 EDSS_STEPS_BY_AMBULATION = (4.5, 5.0, 5.5, 6.0, 6.5, 7.0, 7.5, 8.0, 8.5, 9.0, 9.5)
 """EDSS steps that the ambulation index decides, in the order of its thresholds."""
+
+ALSFRS_ITEMS = (
+    "speech", "salivation", "swallowing", "handwriting", "cutting_food", "dressing", "turning_in_bed", "walking",
+    "climbing_stairs", "dyspnoea", "orthopnoea", "respiratory_insufficiency",
+)  # fmt: skip
+"""Items of the ALSFRS-R in the order of the questionnaire."""
 
 _THRESHOLDS = tuple(f"amb_edss_{step:.1f}".replace(".", "_") for step in EDSS_STEPS_BY_AMBULATION)
 
@@ -58,6 +64,20 @@ class EdssParameters(NamedTuple):
     rater_amb_per_open: float
     rater_slow_tau_days: float
     amb_thresholds: tuple[float, ...]
+
+
+class AlsfrsParameters(NamedTuple):
+    """Items of the ALSFRS-R and the errors of their rating, in latent units (function of a domain, 0-1)."""
+
+    alsfrs_threshold: float
+    alsfrs_ends: float
+    alsfrs_trait_sd: float
+    alsfrs_item_sd: float
+    alsfrs_visit_sd: float
+    alsfrs_form_sd: float
+    alsfrs_form_tau_days: float
+    alsfrs_niv_needed_below: float
+    alsfrs_difficulty: tuple[float, ...]
 
 
 class MriParameters(NamedTuple):
@@ -157,9 +177,13 @@ class QuestionnaireParameters(NamedTuple):
     visit: float
 
 
+_LISTS = ("amb_thresholds", "alsfrs_difficulty")
+"""Fields that several parameters fill."""
+
 _T = TypeVar(
     "_T",
     EdssParameters,
+    AlsfrsParameters,
     MriParameters,
     FluidParameters,
     FunctionParameters,
@@ -236,7 +260,10 @@ def load(kind: type[_T], values: Mapping[str, float] | None = None, owner: str =
 def pick(kind: type[_T], number: Mapping[str, float], owner: str = "") -> _T:
     """Return the parameters of one kind among all numbers; as :func:`load`, from :func:`merged`."""
     prefix = f"{owner}." if owner else ""
-    scalars = {name: number[prefix + name] for name in kind._fields if name != "amb_thresholds"}
+    scalars = {name: number[prefix + name] for name in kind._fields if name not in _LISTS}
+    if kind is AlsfrsParameters:
+        difficulty = tuple(number[f"alsfrs_difficulty.{item}"] for item in ALSFRS_ITEMS)
+        return kind(**scalars, alsfrs_difficulty=difficulty)  # type: ignore[call-arg]
     if kind is not EdssParameters:
         return kind(**scalars)  # type: ignore[arg-type]
     thresholds = tuple(number[name] for name in _THRESHOLDS)
