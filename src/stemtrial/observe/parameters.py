@@ -80,6 +80,24 @@ class AlsfrsParameters(NamedTuple):
     alsfrs_difficulty: tuple[float, ...]
 
 
+class BreathingParameters(NamedTuple):
+    """Slow and forced vital capacity."""
+
+    vital_capacity_sd_pct: float
+    vital_capacity_shared: float
+    fvc_bulbar: float
+    fvc_person_sd_pct: float
+
+
+class StrengthParameters(NamedTuple):
+    """Dynamometry of arms and legs; body weight."""
+
+    hhd_person_sd_log: float
+    hhd_sd_log: float
+    hhd_shared: float
+    weight_sd_log: float
+
+
 class MriParameters(NamedTuple):
     """Measurement error of the scans, lesion myelin, slowly expanding lesions, scans not done."""
 
@@ -184,6 +202,8 @@ _T = TypeVar(
     "_T",
     EdssParameters,
     AlsfrsParameters,
+    BreathingParameters,
+    StrengthParameters,
     MriParameters,
     FluidParameters,
     FunctionParameters,
