@@ -160,7 +160,7 @@ def build_als(m: Model, *, truth: bool = False) -> None:
     m.observe("f_bulbar", N[0] * upright, "fraction", "function of speech, saliva and swallowing, 1 healthy")
     m.observe("f_fine", N[1] * upright, "fraction", "fine motor function of the hands, 1 healthy")
     m.observe("f_gross", (N[3] * (1.0 - arms) + N[1] * arms) * upright, "fraction", "gross motor function, 1 healthy")
-    lost = (1.0 - reserve) * (1.0 / (1.0 - als("v_floor")))
+    lost = maximum(0.0, (1.0 - reserve) * (1.0 / (1.0 - als("v_floor"))))
     m.observe(
         "f_resp",
         maximum(0.0, 1.0 - lost ** als("f_resp_shape")),
