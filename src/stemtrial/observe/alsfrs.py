@@ -49,6 +49,7 @@ N_NORMALS_ALSFRS = 14
 """Standard normals of one rating: 12 white, 1 of the visit, 1 innovation of the form."""
 
 _ROUNDING = 1e-9
+_LARGEST = float(np.finfo(np.float64).max)
 
 
 class AlsfrsRating(NamedTuple):
@@ -132,7 +133,7 @@ def _columns(
             raise InputError(f"{what} '{name}' has shape {x.shape}; give one value for each of the {n} rows")
         if n and not (x.min() >= low and x.max() <= high):
             bad = x[~((x >= low) & (x <= high))][0]
-            span = "finite" if high == np.inf else f"between {low + _ROUNDING:g} and {high - _ROUNDING:g}"
+            span = "finite" if high == _LARGEST else f"between {low + _ROUNDING:g} and {high - _ROUNDING:g}"
             raise InputError(f"{what} '{name}' must be {span}, not {bad}")
         out.append(np.ascontiguousarray(x))
     return tuple(out)
@@ -145,8 +146,7 @@ def _given(
     rows = n if n is not None else len(np.atleast_1d(np.asarray(observed.get(FUNCTIONS[0], ()))))
     f = _columns("observable", FUNCTIONS, observed, rows, -_ROUNDING, 1.0 + _ROUNDING)
     s = _columns("observable", SUPPORT, observed, rows, -_ROUNDING, 1.0 + _ROUNDING)
-    most = np.finfo(np.float64).max
-    return f, s, _columns("constant", TRAITS, constants, rows, -most, most), rows
+    return f, s, _columns("constant", TRAITS, constants, rows, -_LARGEST, _LARGEST), rows
 
 
 def true_alsfrs(

@@ -48,7 +48,7 @@ def regions_involved(items: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
 
     """
     below = [np.min([_item(items, name) for name in names], axis=0) < _NORMAL for names in REGION_ITEMS.values()]
-    return np.sum(below, axis=0).astype(np.float64)
+    return np.asarray(np.sum(below, axis=0), dtype=np.float64)
 
 
 def kings_stage(items: Mapping[str, ArrayLike], gastrostomy: ArrayLike) -> NDArray[np.float64]:
@@ -99,4 +99,4 @@ def mitos_stage(items: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
         (x["speech"] <= 1.0) & (x["handwriting"] <= 1.0),
         (x["dyspnoea"] <= 1.0) | (x["respiratory_insufficiency"] <= 2.0),
     ]
-    return np.sum(lost, axis=0).astype(np.float64)
+    return np.asarray(np.sum(lost, axis=0), dtype=np.float64)
