@@ -200,7 +200,7 @@ def rate_alsfrs(
     normals : ndarray, shape (rows, 14)
         Standard normals (:data:`N_NORMALS_ALSFRS`).
     bias : array_like of float
-        Rating bias in latent units, added to every item whose function is in dispute (0.12 is about 2.5 points of the
+        Rating bias in latent units, added to every item whose function is in dispute (0.12 is 2.5 to 3 points of the
         total at entry into a trial); only for treated patients whose rater is not blind.
     parameters : AlsfrsParameters, optional
         Default: the declared values.
