@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from stemtrial.observe.alsfrs import TRAITS, AlsfrsRater, fresh_state, sums, true_alsfrs
+from stemtrial.observe.alsfrs import FUNCTIONS, TRAITS, AlsfrsRater, fresh_state, sums, true_alsfrs
 from stemtrial.observe.parameters import AlsfrsParameters, load
 
 N = 40_000
