@@ -46,6 +46,35 @@ def burden(
     return np.asarray(physical), np.asarray(mental)
 
 
+def als_burden(
+    items: ArrayLike, parameters: Mapping[str, float] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Physical and mental burden of ALS, fractions, from the items of the ALSFRS-R without rating error.
+
+    Physical is the mean loss of what the four physical parts of the ALSAQ-40 ask (mobility, use of the arms, eating,
+    communication), weighted by their numbers of items; mental is the share of the whole scale that is lost.
+
+    Parameters
+    ----------
+    items : array_like, shape (rows, 12)
+        Scores 0-4 in the order of :data:`stemtrial.observe.alsfrs.ITEMS`.
+    parameters : mapping, optional
+        All numbers (:func:`stemtrial.observe.parameters.merged`).
+
+    Raises
+    ------
+    InputError
+        If a score lies outside 0-4.
+
+    """
+    p = parameters if parameters is not None else merged()
+    lost = 1.0 - column("item", items, 0.0, 4.0) / 4.0
+    asked = {"gross_motor": slice(6, 9), "fine_motor": slice(3, 6), "swallowing": slice(2, 3), "speech": slice(0, 1)}
+    weights = {k: p[f"alsaq40_items.{k}"] for k in asked}
+    physical = sum(weights[k] * lost[:, rows].mean(1) for k, rows in asked.items()) / sum(weights.values())
+    return np.asarray(physical), np.asarray(lost.mean(1))
+
+
 def questionnaire(
     physical: ArrayLike,
     mental: ArrayLike,
