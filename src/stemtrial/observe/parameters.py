@@ -195,8 +195,11 @@ class QuestionnaireParameters(NamedTuple):
     visit: float
 
 
-_LISTS = ("amb_thresholds", "alsfrs_difficulty")
-"""Fields that several parameters fill."""
+_LISTS = {
+    "amb_thresholds": _THRESHOLDS,
+    "alsfrs_difficulty": tuple(f"alsfrs_difficulty.{item}" for item in ALSFRS_ITEMS),
+}
+"""Fields that several parameters fill, and their names."""
 
 _T = TypeVar(
     "_T",
@@ -280,17 +283,15 @@ def load(kind: type[_T], values: Mapping[str, float] | None = None, owner: str =
 def pick(kind: type[_T], number: Mapping[str, float], owner: str = "") -> _T:
     """Return the parameters of one kind among all numbers; as :func:`load`, from :func:`merged`."""
     prefix = f"{owner}." if owner else ""
-    scalars = {name: number[prefix + name] for name in kind._fields if name not in _LISTS}
-    if kind is AlsfrsParameters:
-        difficulty = tuple(number[f"alsfrs_difficulty.{item}"] for item in ALSFRS_ITEMS)
-        return kind(**scalars, alsfrs_difficulty=difficulty)  # type: ignore[call-arg]
-    if kind is not EdssParameters:
-        return kind(**scalars)  # type: ignore[arg-type]
-    thresholds = tuple(number[name] for name in _THRESHOLDS)
+    values: dict[str, Any] = {
+        name: tuple(number[k] for k in _LISTS[name]) if name in _LISTS else number[prefix + name]
+        for name in kind._fields
+    }
+    thresholds = values.get("amb_thresholds", ())
     for i in range(1, len(thresholds)):
         if thresholds[i] <= thresholds[i - 1]:
             raise InputError(
                 f"ambulation thresholds must increase; {_THRESHOLDS[i]} = {thresholds[i]} is not above "
                 f"{_THRESHOLDS[i - 1]} = {thresholds[i - 1]}"
             )
-    return kind(**scalars, amb_thresholds=thresholds)  # type: ignore[call-arg]
+    return kind(**values)
