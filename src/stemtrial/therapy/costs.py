@@ -62,7 +62,7 @@ def costs_of(therapy: str, settings: Settings) -> list[tuple[str, float]]:
     Parameters
     ----------
     therapy : str
-        ``ahsct``, ``msc``, ``nsc`` or ``ipsc_opc``.
+        A cell therapy.
     settings : mapping
         Fields of the regimen entry, defaults of the catalogue filled in.
 

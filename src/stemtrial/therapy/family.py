@@ -161,8 +161,8 @@ class Family:
     adverse_events : callable, optional
         ``(seed, given, parameters)`` -> adverse events drawn beside the kernel, which feed back on nothing, each from
         a named stream of its own by patient, therapy, event and day.
-    hypothesis : str, optional
-        Parameter that holds the weight of the optimistic hypothesis of its action, drawn once a trial.
+    hypothesis : mapping of str to str
+        By disease, the parameter that holds the weight of the optimistic hypothesis of its action, drawn once a trial.
     shares : tuple of str
         Owners of numbers that it shares with other families (products and procedures, a living graft): with its own
         they are all that it acts by.
@@ -180,7 +180,7 @@ class Family:
     check: Callable[[str, Settings], None] | None = None
     wait: Callable[[str, Settings], int] | None = None
     adverse_events: HarmDrawer | None = None
-    hypothesis: str | None = None
+    hypothesis: Mapping[str, str] = field(default_factory=dict)
     shares: tuple[str, ...] = ()
 
     @property

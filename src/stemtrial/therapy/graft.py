@@ -1,8 +1,9 @@
 """What every living graft in brain and cord shares: rejection, protection from it, unwanted growth, and their harm.
 
-Science: docs/design/ms_model.md section 7.4. A host turns against a foreign graft while it lives; immunosuppression
-slows that and holds off the attack; what has once been learned stays, so that a second graft is rejected sooner. Own
-cells are not rejected. Undifferentiated cells that survive may become a tumour, more so without an immune watch.
+Science: docs/design/ms_model.md section 7.4; of ALS docs/design/als_model.md section 2. A host turns against a foreign
+graft while it lives; immunosuppression slows that and holds off the attack; what has once been learned stays, so that a
+second graft is rejected sooner. Own cells are not rejected. Undifferentiated cells that survive may become a tumour,
+more so without an immune watch.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stemtrial.disease.ms import REGIONS
 from stemtrial.kernel import YEAR, Effect, Expr, Model, exp, log, maximum, sqrt, uniforms, where
 from stemtrial.therapy.family import (
     GONE,
@@ -41,7 +41,7 @@ from stemtrial.therapy.product import (
     viable_dose,
     wait,
 )
-from stemtrial.therapy.routes import after_dose, doses_given, procedure_harms, route
+from stemtrial.therapy.routes import REGIONS, after_dose, doses_given, procedure_harms, route
 
 TUMOUR, ECTOPIC = Harm("graft tumour", 4, True), Harm("ectopic tissue", 2, False)
 MENINGEAL, FEVER = Harm("meningeal reaction", 2, False), Harm("fever", 2, False)
@@ -89,11 +89,11 @@ class Host:
         return response * e.amount("centre")
 
 
-RECEIVED = ("foreign", "optimistic", "centre", "lot_cv")
-PLACED = (*REGIONS, "undifferentiated")
+RECEIVED = ("foreign", "optimistic", "centre", "lot_cv", "trophic")
+PLACED = (*REGIONS["ms"], "undifferentiated")
 
 
-def declare_host(m: Model, owner: str, living: Expr) -> Host:
+def declare_host(m: Model, owner: str, living: Expr, where_it_lies: Expr | float = 1.0) -> Host:
     """Declare how the host of a graft reacts to it, and the doses ``<owner>.suppress``, ``.taper``, ``.stop``.
 
     Parameters
@@ -104,6 +104,8 @@ def declare_host(m: Model, owner: str, living: Expr) -> Host:
         Family of the graft.
     living : Expr
         All its living cells (1e6).
+    where_it_lies : Expr, optional
+        Factor on the attack where the graft is out of its reach in part.
     """
 
     def g(symbol: str) -> Expr:
@@ -122,7 +124,7 @@ def declare_host(m: Model, owner: str, living: Expr) -> Host:
     learned = 1.0 - exp(learning * open_to_attack * open_to_attack * -m.dt)
     m.update(sensitised, (1.0 - sensitised) * learned + sensitised, "rises while a foreign graft lives")
     m.update(suppression, maximum(0.0, suppression - tapering * m.dt), "falls linearly once tapered")
-    attack = where(foreign > 0.0, sensitised * open_to_attack * g("rejection"), 0.0)
+    attack = where(foreign > 0.0, sensitised * open_to_attack * (g("rejection") * where_it_lies), 0.0)
 
     def suppress(e: Effect) -> None:
         e.set(suppression, g("suppression"))
@@ -173,11 +175,13 @@ def kernel_harms(owner: str) -> dict[str, Harm]:
     return {f"{owner}_graft_tumour": TUMOUR, f"{owner}_ectopic_tissue": ECTOPIC}
 
 
-def place(m: Model, e: Effect, owner: str, cells: Sequence[Expr], lot: Expr) -> Expr:
-    """Add what settles, on a dose with the amounts :data:`PLACED`; return the cells added (1e6)."""
+def place(
+    m: Model, e: Effect, owner: str, cells: Sequence[Expr], lot: Expr, regions: Sequence[str] = REGIONS["ms"]
+) -> Expr:
+    """Add what settles, on a dose with amounts named by regions and ``undifferentiated``; return the cells (1e6)."""
     potency = e.read(lot)
     added = None
-    for state, region in zip(cells, REGIONS, strict=True):
+    for state, region in zip(cells, regions, strict=True):
         here = e.amount(region) * potency
         e.add(state, here)
         added = here if added is None else added + here
@@ -217,8 +221,8 @@ def foreignness(therapy: str, settings: Settings, parameters: Numbers) -> float:
     return minor + (1.0 - minor) * hla_mismatches(made, settings) / 6.0
 
 
-def settled(owner: str, therapy: str, settings: Settings, parameters: Numbers) -> tuple[list[float], float]:
-    """Cells of one course that settle and outlive the first days.
+def settling(owner: str, therapy: str, settings: Settings, parameters: Numbers) -> float:
+    """Share of the viable cells of one course that settle and outlive the first days.
 
     Parameters
     ----------
@@ -227,20 +231,26 @@ def settled(owner: str, therapy: str, settings: Settings, parameters: Numbers) -
     settings : mapping
         Fields of the regimen entry.
     parameters : mapping
-        One draw; reads ``<owner>.enters.<route>``, ``<owner>.survives``, ``cells.weight_kg``, ``ms.volume.*``.
-
-    Returns
-    -------
-    cells : list of float
-        By region of :data:`stemtrial.disease.ms.REGIONS` (1e6): exposure of the region times its volume.
-    per_viable : float
-        The share of the viable cells of the course that they are.
+        One draw; reads ``<owner>.enters.<route>`` and ``<owner>.survives``.
     """
     way = route(str(settings["route"])).shares[therapy]
-    share = (way.tissue + way.csf * parameters[f"{owner}.enters.{settings['route']}"]) * parameters[f"{owner}.survives"]
-    weights = [w * parameters[f"ms.volume.{r}"] for w, r in zip(way.weights(), REGIONS, strict=True)]
+    return (way.tissue + way.csf * parameters[f"{owner}.enters.{settings['route']}"]) * parameters[f"{owner}.survives"]
+
+
+def settled(owner: str, therapy: str, settings: Settings, parameters: Numbers) -> list[float]:
+    """Cells of one course that settle in each region of MS and outlive the first days (1e6).
+
+    Parameters
+    ----------
+    owner, therapy, settings, parameters
+        As of :func:`settling`; also reads ``cells.weight_kg`` and ``ms.volume.*``: exposure of the region times its
+        volume.
+    """
+    way = route(str(settings["route"])).shares[therapy]
+    weights = [w * parameters[f"ms.volume.{r}"] for w, r in zip(way.weights("ms"), REGIONS["ms"], strict=True)]
+    share = settling(owner, therapy, settings, parameters)
     total = viable_dose(therapy, settings, parameters["cells.weight_kg"]) * share
-    return [total * w / sum(weights) for w in weights], share
+    return [total * w / sum(weights) for w in weights]
 
 
 def graft_orders(
@@ -250,6 +260,10 @@ def graft_orders(
     facts: Facts,
     parameters: Numbers,
     undifferentiated_share: float | None = None,
+    *,
+    trophic: float = 1.0,
+    placed: Sequence[float] | None = None,
+    more: Sequence[float] = (),
 ) -> list[Order]:
     """Order the courses of a graft, and the immunosuppression from the first of them on.
 
@@ -259,10 +273,17 @@ def graft_orders(
         As :class:`stemtrial.therapy.family.Family` passes them, ``owner`` being the family.
     undifferentiated_share : float, optional
         Share of the viable cells that could form a tumour; that of the product if left out.
+    trophic : float
+        Trophic potency of the product.
+    placed : sequence of float, optional
+        Cells of one course that settle in each region (1e6); those of :func:`settled` if left out.
+    more : sequence of float
+        Amounts of the graft beside its cells.
     """
-    n = len(facts["edss"])
+    n = len(facts["day"])
     made = product(therapy, settings["product"])
-    cells, share = settled(owner, therapy, settings, parameters)
+    share = settling(owner, therapy, settings, parameters)
+    cells = settled(owner, therapy, settings, parameters) if placed is None else placed
     if undifferentiated_share is None:
         undifferentiated_share = number(made, settings, "residual_undifferentiated")
     viable = viable_dose(therapy, settings, parameters["cells.weight_kg"]) / number(made, settings, "purity")
@@ -273,12 +294,13 @@ def graft_orders(
         facts.get("optimistic", np.zeros(n)),
         facts.get("centre", np.ones(n)),
         made.lot_cv.value,
+        trophic,
     )
     protected = settings.get("immunosuppression", "none") != "none"
     orders = [Order(0, f"{owner}.suppress")] if protected else []
     for day in course_days(settings):
         orders.append(Order(day, f"{owner}.receive", received))
-        orders.append(Order(day, f"{owner}.graft", amounts(n, *cells, seeds)))
+        orders.append(Order(day, f"{owner}.graft", amounts(n, *cells, seeds, *more)))
     if protected:
         stop = amounts(n, float(settings["taper_days"]))
         orders.append(Order(int(settings["immunosuppression_days"]), f"{owner}.taper", stop))
@@ -337,7 +359,13 @@ def _while_on(
 
 
 # -- family ------------------------------------------------------------------------------------------------------------
-def family(owner: str, therapy: str, on: Mapping[str, Composer], prescribe: Prescriber | None = None) -> Family:
+def family(
+    owner: str,
+    therapy: str,
+    on: Mapping[str, Composer],
+    hypothesis: Mapping[str, str],
+    prescribe: Prescriber | None = None,
+) -> Family:
     """Family of one living graft.
 
     Parameters
@@ -346,6 +374,8 @@ def family(owner: str, therapy: str, on: Mapping[str, Composer], prescribe: Pres
         Name of the family, and the therapy of the catalogue that it models.
     on : mapping of str to callable
         Composes it onto a disease, by name.
+    hypothesis : mapping of str to str
+        By disease, the parameter with the weight of the optimistic hypothesis.
     prescribe : callable, optional
         Orders it; :func:`graft_orders` if left out.
     """
@@ -361,6 +391,6 @@ def family(owner: str, therapy: str, on: Mapping[str, Composer], prescribe: Pres
         check=check,
         wait=wait,
         adverse_events=functools.partial(adverse_events, owner),
-        hypothesis=f"{owner}.weight_optimistic",
+        hypothesis=hypothesis,
         shares=("cells", "graft"),
     )

@@ -57,6 +57,14 @@ HARMS: Mapping[str, tuple[Harm, Timing]] = {
     "insomnia": (Harm("insomnia", 1, False), "course"),
     "mood": (Harm("mood change", 1, False), "course"),
     "fatigue": (Harm("fatigue", 2, False), "start"),
+    "asthenia": (Harm("asthenia", 2, False), "start"),
+    "contusion": (Harm("contusion", 1, False), "start"),
+    "gait_disturbance": (Harm("gait disturbance", 2, False), "start"),
+    "rash": (Harm("rash", 2, False), "start"),
+    "oedema": (Harm("peripheral or facial oedema", 2, False), "start"),
+    "biliary": (Harm("gallstones or biliary sludge", 2, False), "start"),
+    "pleocytosis": (Harm("white cells raised in cerebrospinal fluid", 1, False), "start"),
+    "serious_neurological": (Harm("myelitis, radiculitis or aseptic meningitis", 3, True), "start"),
 }
 """Event -> how it is recorded, and when it comes.
 

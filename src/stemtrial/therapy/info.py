@@ -100,7 +100,7 @@ class TherapyInfo(Record):
         The name in a protocol.
     label : str
         The name in a report.
-    family : {"ahsct", "msc", "nsc", "opc", "dmt", "steroid", "remyelination"}
+    family : {"ahsct", "msc", "nsc", "opc", "astrocyte", "treg", "dmt", "steroid", "remyelination", "als_drug"}
         Kind of therapy, as people speak of it; :func:`stemtrial.therapy.family_of` names the family that models it.
     entry : {"one_off", "course", "continuous"}
         Given once, or in courses that the entry itself counts; for a limited time that the therapy itself knows; or
@@ -116,7 +116,7 @@ class TherapyInfo(Record):
 
     name: str
     label: str
-    family: Literal["ahsct", "msc", "nsc", "opc", "dmt", "steroid", "remyelination"]
+    family: Literal["ahsct", "msc", "nsc", "opc", "astrocyte", "treg", "dmt", "steroid", "remyelination", "als_drug"]
     entry: Literal["one_off", "course", "continuous"]
     posology: str
     source: str
@@ -139,7 +139,7 @@ _DOSE_RATIO = RegimenField(
     maximum=5,
     default=1,
     meaning="dose over the dose that `posology` states",
-    source="the response to it: drugs.half_dose",
+    source="the response to it: drugs.half_dose, of ALS riluzole.half_dose",
 )
 
 
@@ -151,7 +151,7 @@ def catalogue() -> Mapping[str, TherapyInfo]:
     therapies = {}
     for name, entry in entries.items():
         fields = {"day": _DAY} if entry["entry"] == "one_off" else {"day": _DAY, "stop_day": _STOP_DAY}
-        if entry["family"] in ("dmt", "remyelination"):
+        if entry["family"] in ("dmt", "remyelination", "als_drug"):
             fields["dose_ratio"] = _DOSE_RATIO
         therapies[name] = TherapyInfo.model_validate(entry | {"name": name, "fields": entry.get("fields", {}) | fields})
     return therapies

@@ -1,17 +1,19 @@
 """Mesenchymal stromal cells: where a dose goes, how long it lives, what it does to the immune system and the CNS.
 
-Science: docs/design/ms_model.md sections 7.0 and 7.3. Cells by vein stay in the lung, die within days and act from the
-periphery; cells in the cerebrospinal fluid act where they lie. What a cell can do is uncertain between two hypotheses
-that are kept apart: one of them holds in a trial, and comes with the dose.
+Science: docs/design/ms_model.md sections 7.0 and 7.3, docs/design/als_model.md sections 2 and 4. Cells by vein stay in
+the lung, die within days and act from the periphery; cells in the cerebrospinal fluid act where they lie. Product, way
+and fate are the same in every disease; what the signal does there is the disease's own. What a cell can do is uncertain
+between two hypotheses that are kept apart: one of them holds in a trial, and comes with the dose.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
-from stemtrial.disease.ms import REGIONS
 from stemtrial.kernel import Effect, Expr, Model, exp, minimum, where
 from stemtrial.therapy.family import GONE, Facts, Family, Given, Harm, HarmEvents, Numbers, Order, Settings, amounts
 from stemtrial.therapy.product import (
@@ -24,7 +26,7 @@ from stemtrial.therapy.product import (
     viable_dose,
     wait,
 )
-from stemtrial.therapy.routes import after_dose, doses_given, procedure_harms, route, routes_of
+from stemtrial.therapy.routes import REGIONS, after_dose, doses_given, procedure_harms, route, routes_of
 
 HYPOTHESES = ("sceptical", "optimistic")
 INTO_CSF = tuple(r for r in routes_of("msc") if route(r).shares["msc"].csf > 0)
@@ -34,12 +36,82 @@ MOST = 0.98
 """Largest share that cells can take from a rate."""
 
 
-def on_ms(m: Model) -> None:
-    """Compose the cells onto MS: doses ``msc.<route>`` and ``msc.stop``."""
+def _parameter(m: Model, symbol: str) -> Expr:
+    return m.parameter(f"msc.{symbol}")
+
+
+@dataclass(frozen=True)
+class Signal:
+    """What cells that were given tell the patient.
+
+    Attributes
+    ----------
+    model : Model
+        The model.
+    optimistic : Expr
+        1 where the optimistic hypothesis holds.
+    personal : Expr
+        Factor of centre and patient on every effect.
+    trophic : Expr
+        Trophic potency of the product.
+    lung : Expr
+        Signal from the lung.
+    csf : mapping of str to Expr
+        Signal in the cerebrospinal fluid, by route.
+    """
+
+    model: Model
+    optimistic: Expr
+    personal: Expr
+    trophic: Expr
+    lung: Expr
+    csf: Mapping[str, Expr]
+
+    def everywhere(self) -> Expr:
+        """Signal in the whole of the cerebrospinal fluid."""
+        return _sum(list(self.csf.values()))
+
+    def here(self, disease: str, region: int) -> Expr:
+        """Signal at one region of a disease."""
+        return _sum([s * route(r).shares["msc"].weights(disease)[region] for r, s in self.csf.items()])
+
+    def size(self, effect: str, signal: Expr, half: Expr, factor: Expr | float = 1.0) -> Expr:
+        """Size of an effect: between none and that of the hypothesis that holds, by the signal."""
+        low, high = (_parameter(self.model, f"{effect}.{h}") for h in HYPOTHESES)
+        full = (low + (high - low) * self.optimistic) * self.personal * factor
+        return full * (signal / (signal + half))
+
+
+def _sum(values: list[Expr]) -> Expr:
+    out = values[0]
+    for value in values[1:]:
+        out = out + value
+    return out
+
+
+def _kept(*sizes: Expr) -> Expr:
+    """What is left of a rate from which each effect takes its share."""
+    out = 1.0 - minimum(MOST, sizes[0])
+    for s in sizes[1:]:
+        out = out * (1.0 - minimum(MOST, s))
+    return out
+
+
+def fate(m: Model, disease: str) -> Signal:
+    """Declare the cells of a patient, and doses ``msc.<route>`` and ``msc.stop``.
+
+    Parameters
+    ----------
+    m : Model
+        The model.
+    disease : str
+        By which of its routes.
+    """
 
     def p(symbol: str) -> Expr:
-        return m.parameter(f"msc.{symbol}")
+        return _parameter(m, symbol)
 
+    given_by = routes_of("msc", disease)
     optimistic = m.state("msc.optimistic", "1", "1 where the optimistic hypothesis holds")
     centre = m.state("msc.centre", "rel", "factor of the centre")
     response = m.state("msc.response", "rel", "response of the patient; 0 before the first dose")
@@ -59,38 +131,8 @@ def on_ms(m: Model) -> None:
 
     lung, from_lung = compartment("lung", p("lung_half_life"), p("lung_release"), p("lung_signal_days"))
     csf = {
-        r: compartment(r, p("csf_half_life"), p("csf_release"), p("csf_signal_days")) for r in INTO_CSF
-    }  # fmt: skip
-
-    def size(effect: str, signal: Expr, half: Expr, factor: Expr | float = 1.0) -> Expr:
-        low, high = (p(f"{effect}.{h}") for h in HYPOTHESES)
-        full = (low + (high - low) * optimistic) * (centre * response) * factor
-        return full * (signal / (signal + half))
-
-    def kept(*sizes: Expr) -> Expr:
-        out = 1.0 - minimum(MOST, sizes[0])
-        for s in sizes[1:]:
-            out = out * (1.0 - minimum(MOST, s))
-        return out
-
-    half_lung, half_csf = p("half_lung"), p("half_csf")
-    everywhere = csf[INTO_CSF[0]][1]
-    for r in INTO_CSF[1:]:
-        everywhere = everywhere + csf[r][1]
-    m.modify("effector_drive", kept(size("iv.drive", from_lung, half_lung)))
-    m.modify("regulatory_drive", 1.0 + size("iv.regulation", from_lung, half_lung))
-    m.modify("lesion_activity", kept(size("it.lesions", everywhere, half_csf)))
-    m.modify(
-        "smouldering",
-        kept(size("it.smouldering", everywhere, half_csf), size("iv.smouldering", from_lung, half_lung)),
-    )
-    for k, region in enumerate(REGIONS):
-        shares = {r: route(r).shares["msc"].weights()[k] for r in INTO_CSF}
-        here = csf[INTO_CSF[0]][1] * shares[INTO_CSF[0]]
-        for r in INTO_CSF[1:]:
-            here = here + csf[r][1] * shares[r]
-        m.modify(f"axonal_loss_{region}", kept(size("it.axons", here, half_csf, trophic)))
-        m.modify(f"remyelination_{region}", 1.0 + size("it.remyelination", here, half_csf, trophic))
+        r: compartment(r, p("csf_half_life"), p("csf_release"), p("csf_signal_days")) for r in INTO_CSF if r in given_by
+    }
 
     def define(name: str) -> None:
         shares = route(name).shares["msc"]
@@ -113,9 +155,43 @@ def on_ms(m: Model) -> None:
 
         m.on_dose(f"msc.{name}", give, AMOUNTS, f"cells given, {route(name).label.lower()}")
 
-    for name in routes_of("msc"):
+    for name in given_by:
         define(name)
     m.on_dose("msc.stop", lambda e: None, (), "no further course; what was given cannot be taken back")
+    return Signal(m, optimistic, centre * response, trophic, from_lung, {r: signal for r, (_, signal) in csf.items()})
+
+
+def on_ms(m: Model) -> None:
+    """Compose the cells onto MS."""
+    s = fate(m, "ms")
+    half_lung, half_csf = _parameter(m, "half_lung"), _parameter(m, "half_csf")
+    everywhere = s.everywhere()
+    m.modify("effector_drive", _kept(s.size("iv.drive", s.lung, half_lung)))
+    m.modify("regulatory_drive", 1.0 + s.size("iv.regulation", s.lung, half_lung))
+    m.modify("lesion_activity", _kept(s.size("it.lesions", everywhere, half_csf)))
+    m.modify(
+        "smouldering",
+        _kept(s.size("it.smouldering", everywhere, half_csf), s.size("iv.smouldering", s.lung, half_lung)),
+    )
+    for k, region in enumerate(REGIONS["ms"]):
+        here = s.here("ms", k)
+        m.modify(f"axonal_loss_{region}", _kept(s.size("it.axons", here, half_csf, s.trophic)))
+        m.modify(f"remyelination_{region}", 1.0 + s.size("it.remyelination", here, half_csf, s.trophic))
+
+
+def on_als(m: Model) -> None:
+    """Compose the cells onto ALS: they spare motor neurons where they lie and calm neuroinflammation."""
+    s = fate(m, "als")
+    half_lung, half_csf = _parameter(m, "half_lung"), _parameter(m, "als.half_csf")
+    trophic = 1.0 + (s.trophic - 1.0) * _parameter(m, "als.trophic_share")
+    for k, region in enumerate(REGIONS["als"]):
+        m.modify(f"neuron_loss_{region}", _kept(s.size("als.it.neurons", s.here("als", k), half_csf, trophic)))
+    m.modify(
+        "inflammation",
+        _kept(
+            s.size("als.it.inflammation", s.everywhere(), half_csf), s.size("als.iv.inflammation", s.lung, half_lung)
+        ),
+    )
 
 
 def potency(settings: Settings, parameters: Numbers) -> float:
@@ -135,7 +211,7 @@ def potency(settings: Settings, parameters: Numbers) -> float:
 
 def prescribe(name: str, settings: Settings, facts: Facts, parameters: Numbers) -> list[Order]:
     """Give the courses; a dose of 0 orders nothing."""
-    n, made, weight = len(facts["edss"]), product(name, settings["product"]), parameters["cells.weight_kg"]
+    n, made, weight = len(facts["day"]), product(name, settings["product"]), parameters["cells.weight_kg"]
     dose = viable_dose(name, settings, weight) / weight * potency(settings, parameters)
     if dose == 0:
         return []
@@ -161,8 +237,14 @@ HARMS = {
     "back_or_leg_pain": Harm("back or leg pain", 2, False),
     "meningeal_reaction": Harm("meningeal reaction", 2, False),
     "arachnoiditis": Harm("arachnoiditis", 3, True),
+    "radicular_pain": Harm("radicular pain", 2, False),
 }
-"""Event of the cells -> how it is recorded; probability ``msc.<event>.<route>``, delay ``msc.onset_days.<event>``."""
+"""Event of the cells -> how it is recorded; probability ``msc.<event>.<route>``, delay ``msc.onset_days.<event>``.
+
+The probability of what follows one product alone has the product's name at its end.
+"""
+BY_DOSE = ("arachnoiditis", "radicular_pain")
+"""Events whose hazard is proportional to the dose; their probability is that after 1e6 viable cells per kg."""
 
 
 def adverse_events(seed: int, given: Given, parameters: Numbers) -> list[HarmEvents]:
@@ -172,10 +254,11 @@ def adverse_events(seed: int, given: Given, parameters: Numbers) -> list[HarmEve
     out = [*harvest_harms(seed, given, parameters), *procedure_harms(seed, given, parameters, days)]
     dose = viable_dose(given.therapy, settings, weight) / weight
     for event, harm in HARMS.items():
-        p = parameters.get(f"msc.{event}.{settings['route']}", 0.0)
+        said = f"msc.{event}.{settings['route']}"
+        p = parameters.get(said, parameters.get(f"{said}.{settings['product']}", 0.0))
         if dose == 0 or p == 0:
             continue
-        if event == "arachnoiditis":
+        if event in BY_DOSE:
             p = 1.0 - (1.0 - p) ** dose
         for day in days:
             chance = np.where(doses_given(given, day), p, 0.0)
@@ -186,7 +269,7 @@ def adverse_events(seed: int, given: Given, parameters: Numbers) -> list[HarmEve
 
 FAMILY = Family(
     "msc",
-    {"ms": on_ms},
+    {"ms": on_ms, "als": on_als},
     ("msc",),
     prescribe,
     stop="msc.stop",
@@ -195,6 +278,6 @@ FAMILY = Family(
     check=check,
     wait=wait,
     adverse_events=adverse_events,
-    hypothesis="msc.weight_optimistic",
+    hypothesis={"ms": "msc.weight_optimistic", "als": "msc.als.weight_optimistic"},
     shares=("cells",),
 )

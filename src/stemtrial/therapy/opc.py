@@ -95,4 +95,4 @@ def _alive(cells: Expr) -> Expr:
     return where(cells < GONE, 0.0, cells)
 
 
-FAMILY = graft.family("opc", "ipsc_opc", {"ms": on_ms})
+FAMILY = graft.family("opc", "ipsc_opc", {"ms": on_ms}, {"ms": "opc.weight_optimistic"})

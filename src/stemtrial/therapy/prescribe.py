@@ -13,10 +13,27 @@ from dataclasses import replace
 
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.parameters import registry
-from stemtrial.therapy import ahsct, anti_cd20, depleting, drugs, msc, nsc, opc, remyelination, steroids
-from stemtrial.therapy.family import Facts, Failure, Family, Harm, Numbers, Order, Settings
+from stemtrial.therapy import (
+    ahsct,
+    als_drugs,
+    anti_cd20,
+    astrocyte,
+    depleting,
+    drugs,
+    msc,
+    nsc,
+    opc,
+    remyelination,
+    riluzole,
+    steroids,
+    treg,
+)
+from stemtrial.therapy.family import Facts, Failure, Family, FieldError, Harm, Numbers, Order, Settings
+from stemtrial.therapy.routes import route, routes_of
 
-_MODULES = (ahsct, anti_cd20, depleting, drugs, msc, nsc, opc, remyelination, steroids)
+_MODULES = (
+    ahsct, als_drugs, anti_cd20, astrocyte, depleting, drugs, msc, nsc, opc, remyelination, riluzole, steroids, treg,
+)  # fmt: skip
 FAMILIES: Mapping[str, Family] = {m.FAMILY.name: m.FAMILY for m in _MODULES}
 """Families by name."""
 
@@ -55,7 +72,7 @@ def prescribe(name: str, settings: Settings, facts: Facts, *, parameters: Number
         Fields of the regimen entry, ``day`` among them (0 if left out); ``stop_day`` counts from the same day as
         ``day`` does.
     facts : mapping of str to ndarray, shape (patients,)
-        ``edss`` (last rated), ``year`` (calendar year on the day of the entry), ``day`` (day of the entry on the
+        ``edss`` (last rated, MS), ``year`` (calendar year on the day of the entry), ``day`` (day of the entry on the
         patient's clock in the trial); and, where they are known, ``age_years``, ``female`` (0 or 1), ``optimistic``
         (1 where the optimistic hypothesis holds in the patient's trial) and ``centre`` (factor on the action). Missing
         ones mean 40, 0, 0 and 1. No dose is ordered before the day from which ``settings["day"]`` counts.
@@ -74,6 +91,42 @@ def prescribe(name: str, settings: Settings, facts: Facts, *, parameters: Number
     """
     known = parameters if parameters is not None else {k: p.value for k, p in registry().items()}
     return _family(name).prescribe(name, settings, facts, known)  # what is to end, stopping() ends
+
+
+def refuse_in(disease: str, name: str, settings: Settings) -> None:
+    """Refuse a therapy that cannot be given to people with a disease.
+
+    Parameters
+    ----------
+    disease : str
+        Whose patients.
+    name : str
+        A therapy of :func:`modelled`.
+    settings : mapping
+        Fields of the regimen entry, as :attr:`Family.check` gets them.
+
+    Raises
+    ------
+    FieldError
+        With the field at fault: no action in that disease, a way that cells do not go there, a segment missing or said
+        where there is none.
+    """
+    family = _family(name)
+    if disease not in family.on:
+        able = ", ".join(t for f in acting_on(disease) for t in FAMILIES[f].therapies)
+        raise FieldError("therapy", f"'{name}' has no model in {disease}; give one of {able}")
+    if settings.get("route") is None:
+        return
+    way, ways = route(str(settings["route"])), routes_of(name, disease)
+    if way.name not in ways:
+        raise FieldError("route", f"in {disease} '{name}' is not given by '{way.name}'; use {', '.join(ways)}")
+    said, known = settings.get("segments"), way.segments.get(disease, {})
+    if said is None and known:
+        raise FieldError(
+            "segments", f"in {disease} needles go into a segment, none is said; say one of {', '.join(known)}"
+        )
+    if said is not None and said not in known:
+        raise FieldError("segments", f"in {disease} '{way.name}' has no segments, '{said}' is said; leave it out")
 
 
 def refuse_together(names: Sequence[str]) -> None:
@@ -142,5 +195,5 @@ def _family(name: str) -> Family:
 
 __all__ = [
     "FAMILIES", "Failure", "Harm", "Order", "acting_on", "failure_of", "family_of", "kernel_harms", "modelled",
-    "prescribe", "refuse_together", "stopping", "stops",
+    "prescribe", "refuse_in", "refuse_together", "stopping", "stops",
 ]  # fmt: skip

@@ -18,13 +18,13 @@ from stemtrial.errors import InputError, did_you_mean
 from stemtrial.parameters import registry
 from stemtrial.therapy.family import Failure, FieldError, Given, Harm, HarmEvents, Numbers, Settings
 from stemtrial.therapy.info import Record, therapy_info
-from stemtrial.therapy.routes import after_dose, routes_of
+from stemtrial.therapy.routes import after_dose, routes, routes_of
 
 Share = Literal["viability", "purity", "residual_undifferentiated"]
 """Shares of a product that an entry may state."""
 
 HARVEST = Harm("harvest site pain", 1, False)
-"""Pain where marrow, fat or skin is taken."""
+"""Pain where marrow, fat, skin or blood is taken."""
 
 
 class Fact(Record):
@@ -84,7 +84,7 @@ class Product(Record):
     tissue : str
         What the cells are made from.
     taken : str, optional
-        What is taken from the patient: ``marrow``, ``fat`` or ``skin``.
+        What is taken from the patient: ``marrow``, ``fat``, ``skin`` or ``blood`` (leukapheresis).
     donor : {"autologous", "allogeneic"}
         The patient, or somebody else.
     prepared : {"fresh", "thawed"}
@@ -107,15 +107,15 @@ class Product(Record):
         Usual mismatched antigens of six; an autologous product has none.
     ethics, source : str
         Ethics of the source; where the product is described.
-    human : mapping of str to tuple of str
-        Studies with human results in MS by route, for the transplant by conditioning.
+    human : mapping of str to mapping of str to tuple of str
+        Studies with human results by disease and route, for the transplant by conditioning.
     """
 
     name: str
     therapy: str
     label: str
     tissue: str
-    taken: Literal["marrow", "fat", "skin"] | None = None
+    taken: Literal["marrow", "fat", "skin", "blood"] | None = None
     donor: Literal["autologous", "allogeneic"]
     prepared: Literal["fresh", "thawed"]
     start_1e6: Fact
@@ -130,7 +130,7 @@ class Product(Record):
     hla_mismatches: Fact | None = None
     ethics: str
     source: str
-    human: Mapping[str, tuple[str, ...]]
+    human: Mapping[str, Mapping[str, tuple[str, ...]]]
 
     @property
     def autologous(self) -> bool:
@@ -229,7 +229,7 @@ def viable_dose(therapy: str, settings: Settings, weight_kg: float) -> float:
     Parameters
     ----------
     therapy : str
-        ``msc``, ``nsc`` or ``ipsc_opc``.
+        A cell therapy other than the transplant.
     settings : mapping
         Fields of the regimen entry.
     weight_kg : float
@@ -275,8 +275,8 @@ FAILURE = Failure("cells.failure", "cells.release", Harm("product failed release
 """A lot made to order that is not released: the patient goes on as before."""
 
 
-def human_data(therapy: str, settings: Settings) -> tuple[str, ...]:
-    """Studies with human results of that product by that route in MS.
+def human_data(therapy: str, settings: Settings, disease: str = "ms") -> tuple[str, ...]:
+    """Studies with human results of that product by that route in one disease.
 
     Parameters
     ----------
@@ -284,6 +284,8 @@ def human_data(therapy: str, settings: Settings) -> tuple[str, ...]:
         A therapy of the catalogue.
     settings : mapping
         Fields of the regimen entry: ``product`` and ``route``, or ``conditioning`` of a transplant.
+    disease : str
+        Whose patients; what is known in another disease does not count.
 
     Returns
     -------
@@ -294,7 +296,7 @@ def human_data(therapy: str, settings: Settings) -> tuple[str, ...]:
     if not products(therapy):
         return (therapy_info(therapy).source,)
     made = product(therapy, settings.get("product"))
-    return made.human.get(str(settings.get("route", settings.get("conditioning"))), ())
+    return made.human.get(disease, {}).get(str(settings.get("route", settings.get("conditioning"))), ())
 
 
 def check(therapy: str, settings: Settings) -> None:
@@ -303,7 +305,7 @@ def check(therapy: str, settings: Settings) -> None:
     Parameters
     ----------
     therapy : str
-        ``msc``, ``nsc`` or ``ipsc_opc``.
+        A cell therapy other than the transplant.
     settings : mapping
         Fields of the regimen entry, defaults of the catalogue filled in.
 
@@ -328,6 +330,9 @@ def _check_dose(made: Product, settings: Settings) -> None:
     route, known = str(settings["route"]), routes_of(made.therapy)
     if route not in known:
         raise FieldError("route", f"'{made.therapy}' cannot be given by '{route}'{did_you_mean(route, known)}")
+    for needle in ("segments", "injections"):
+        if settings.get(needle) is not None and not routes()[route].segments:
+            raise FieldError(needle, f"needles into the cord have {needle}, '{route}' has none; leave it out")
     weight = registry()["cells.weight_kg"].value
     dose, most = total_1e6(settings, weight), expected_yield(made)
     if dose > most:

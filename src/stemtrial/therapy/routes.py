@@ -14,11 +14,14 @@ import yaml
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from stemtrial.disease.ms import REGIONS
+from stemtrial.disease import als, ms
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.kernel import uniforms
 from stemtrial.therapy.family import Given, Harm, HarmEvents, Numbers
 from stemtrial.therapy.info import Record
+
+REGIONS: Mapping[str, tuple[str, ...]] = {"ms": ms.REGIONS, "als": als.REGIONS}
+"""Regions that cells may reach, by disease."""
 
 
 class Shares(Record):
@@ -26,10 +29,12 @@ class Shares(Record):
 
     Attributes
     ----------
-    lung, csf, tissue : float
-        Shares of the dose: caught in the lung, in the cerebrospinal fluid, inside brain or cord; the rest is lost.
-    regions : mapping of str to float
-        How strongly each region of :data:`stemtrial.disease.ms.REGIONS` is exposed; the most exposed is 1, by vein 0.
+    lung, csf, tissue, blood : float
+        Shares of the dose: caught in the lung, in the cerebrospinal fluid, inside brain or cord, circulating; the rest
+        is lost.
+    regions : mapping of str to mapping of str to float
+        By disease, how strongly each region of :data:`REGIONS` is exposed; the most exposed is 1, by vein 0. In a
+        disease that is not here the therapy is not given so.
     source : str
         Study id or ``assumed``.
     """
@@ -37,20 +42,48 @@ class Shares(Record):
     lung: float = Field(ge=0, le=1)
     csf: float = Field(ge=0, le=1)
     tissue: float = Field(ge=0, le=1)
-    regions: Mapping[str, float]
+    blood: float = Field(default=0, ge=0, le=1)
+    regions: Mapping[str, Mapping[str, float]]
     source: str
 
     @model_validator(mode="after")
     def _adds_up(self) -> Shares:
-        if self.lung + self.csf + self.tissue > 1 + 1e-9:
-            raise ValueError("lung, csf and tissue exceed the dose; mend the shares")
-        if set(self.regions) != set(REGIONS) or max(self.regions.values()) not in (0.0, 1.0):
-            raise ValueError(f"regions must name {', '.join(REGIONS)} with 1 as the largest; mend them")
+        if self.lung + self.csf + self.tissue + self.blood > 1 + 1e-9:
+            raise ValueError("lung, csf, tissue and blood exceed the dose; mend the shares")
+        for disease, exposed in self.regions.items():
+            known = REGIONS.get(disease, ())
+            if set(exposed) != set(known) or max(exposed.values()) not in (0.0, 1.0):
+                raise ValueError(f"regions of {disease} must be {', '.join(known)} with 1 as the largest; mend them")
         return self
 
-    def weights(self) -> tuple[float, ...]:
-        """Exposure of the regions, in the order of :data:`stemtrial.disease.ms.REGIONS`."""
-        return tuple(self.regions[r] for r in REGIONS)
+    def weights(self, disease: str) -> tuple[float, ...]:
+        """Exposure of the regions of a disease, in the order of :data:`REGIONS`."""
+        return tuple(self.regions[disease][r] for r in REGIONS[disease])
+
+
+class Segment(Record):
+    """Where in the cord needles go.
+
+    Attributes
+    ----------
+    meaning, source : str
+        One line; study id or ``assumed``.
+    regions : mapping of str to float
+        Share of the dose that each region gets; 1 in all.
+    reach : float
+        Share of such a region that the needles reach: 0.5 on one side.
+    """
+
+    meaning: str
+    regions: Mapping[str, float]
+    reach: float = Field(gt=0, le=1)
+    source: str
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Segment:
+        if abs(sum(self.regions.values()) - 1.0) > 1e-9:
+            raise ValueError(f"the shares of the regions sum to {sum(self.regions.values()):g}, not 1; mend them")
+        return self
 
 
 class Route(Record):
@@ -66,6 +99,8 @@ class Route(Record):
         Events of the procedure, of :data:`PROCEDURE_HARMS`, with probability ``cells.<event>.<route>``.
     shares : mapping of str to Shares
         By therapy of the catalogue; a therapy that is not here cannot be given so.
+    segments : mapping of str to mapping of str to Segment
+        By disease and name, where needles go; empty where there is nothing to choose.
     """
 
     name: str
@@ -75,6 +110,7 @@ class Route(Record):
     events: tuple[str, ...]
     source: str
     shares: Mapping[str, Shares]
+    segments: Mapping[str, Mapping[str, Segment]] = Field(default_factory=dict)
 
 
 @functools.cache
@@ -97,9 +133,10 @@ def route(name: str) -> Route:
     return routes()[name]
 
 
-def routes_of(therapy: str) -> tuple[str, ...]:
-    """Routes by which a therapy of the catalogue can be given."""
-    return tuple(name for name, r in routes().items() if therapy in r.shares)
+def routes_of(therapy: str, disease: str | None = None) -> tuple[str, ...]:
+    """Routes by which a therapy of the catalogue can be given: in one disease, or in any."""
+    found = ((name, r.shares[therapy]) for name, r in routes().items() if therapy in r.shares)
+    return tuple(name for name, s in found if disease is None or disease in s.regions)
 
 
 # -- harm -----------------------------------------------------------------------------------------------------------
@@ -158,16 +195,18 @@ def procedure_harms(seed: int, given: Given, parameters: Numbers, days: list[int
     given : Given
         Who got what; ``settings["route"]`` says how.
     parameters : mapping
-        One draw; reads ``cells.<event>.<route>``.
+        One draw; reads ``cells.<event>.<route>``, and ``cells.injections`` where the entry says how many.
     days : list of int
         Days of the doses from ``given.start``; those on or after ``given.stop``, but for the first, are not given.
     """
-    way = route(str(given.settings["route"]))
+    way, said = route(str(given.settings["route"])), given.settings.get("injections")
+    times = 1.0 if said is None else float(said) / parameters["cells.injections"]
     out = []
     for later in days:
         done = doses_given(given, later)
         for event in way.events:
-            p = np.where(done, parameters[f"cells.{event}.{way.name}"], 0.0)
+            once = parameters[f"cells.{event}.{way.name}"]
+            p = np.where(done, once if times == 1.0 else 1.0 - (1.0 - once) ** times, 0.0)
             onset = parameters[f"cells.onset_days.{event}"]
             out.append(after_dose(seed, given, event, given.start + later, p, onset, PROCEDURE_HARMS[event]))
     return out
@@ -179,6 +218,6 @@ def doses_given(given: Given, later: int) -> NDArray[np.bool_]:
 
 
 __all__ = [
-    "PROCEDURE_HARMS", "Route", "Shares", "after_dose", "doses_given", "procedure_harms", "route", "routes",
-    "routes_of",
+    "PROCEDURE_HARMS", "REGIONS", "Route", "Segment", "Shares", "after_dose", "doses_given", "procedure_harms", "route",
+    "routes", "routes_of",
 ]  # fmt: skip
