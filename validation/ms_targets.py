@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from stemtrial import analysis
-from stemtrial.cohort.recruit import deficits, recruit, weights
+from stemtrial.cohort.recruit import recruit
 from stemtrial.endpoint import derive
 from stemtrial.kernel import Kernel, default_threads
-from stemtrial.observe import EdssRater, RaterState
+from stemtrial.observe import N_SLOW, EdssRater, RaterState, deficits, weights
 from stemtrial.observe.parameters import EdssParameters, from_draw, load
 from stemtrial.parameters import Draws, point_draw
 from stemtrial.predict.natural_estimators import quantile, share
@@ -122,7 +122,7 @@ def relapse_recovery(t: Trial, kernel: Kernel) -> tuple[float, float]:
     onset = events["day"][told][first]
     days = onset[:, None] + np.array([-30, int(p["trial.relapse_visit_days"]), 64])
     seen = from_entry((np.repeat(who, 3), days.ravel())).observed
-    rater, held, edss = EdssRater(4, parameters=load(EdssParameters, from_draw(p))), RaterState.fresh(len(who)), []
+    rater, held, edss = EdssRater(4, parameters=load(EdssParameters, from_draw(p))), RaterState.fresh(len(who), N_SLOW), []
     for k in range(3):
         rows = np.arange(len(who)) * 3 + k
         rating = rater.rate(who.astype(np.uint64), days[:, k], deficits(seen, rows), weights(constants, who), held)

@@ -30,7 +30,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Schema:
-    """Name, key columns and columns of one kind of table; ``optional`` ones may be absent."""
+    """Name, key columns and columns of one kind of table; ``optional`` ones, those of one disease among them, may be absent."""
 
     name: str
     keys: tuple[str, ...]
@@ -61,24 +61,36 @@ SCHEMAS: dict[str, Schema] = {
         _schema(
             "patients",
             ("replicate", "patient"),
-            optional={"course": Column("U12", "1", "course of MS at entry, where a trial takes several")},
+            optional={
+                "course": Column("U12", "1", "course at entry, where a trial takes several"),
+                **{
+                    name: Column(dtype, unit, meaning)
+                    for name, dtype, unit, meaning in (
+                        ("disease_duration_years", "f8", "y", "years since the first symptom"),
+                        ("relapses_last_12_months", "i4", "1", "reported relapses in the year before screening"),
+                        ("edss", "f8", "EDSS", "rated EDSS at baseline"),
+                        ("gd_lesions", "i4", "1", "enhancing lesions on the baseline scan"),
+                        ("t2_volume_ml", "f8", "ml", "T2 lesion volume on the baseline scan"),
+                    )
+                },
+            },
             arm=("U24", "1", "randomised arm"),
             recruit=("i8", "1", "identity of the recruit drawn into this place"),
             entry_day=("i4", "d", "calendar day of randomisation, counted from the start of accrual"),
             closure_day=("i4", "d", "day of the patient's last possible visit"),
             age_years=("f8", "y", "age at baseline"),
             female=("i1", "1", "1 for a woman"),
-            disease_duration_years=("f8", "y", "years since the first attack"),
-            relapses_last_12_months=("i4", "1", "reported relapses in the year before screening"),
-            edss=("f8", "EDSS", "rated EDSS at baseline"),
-            gd_lesions=("i4", "1", "enhancing lesions on the baseline scan"),
-            t2_volume_ml=("f8", "ml", "T2 lesion volume on the baseline scan"),
         ),
         _schema(
             "visits",
             ("replicate", "patient", "day"),
+            optional={"edss": Column("f8", "EDSS", "rated EDSS")},
             visit=("i2", "1", "number of the scheduled visit; -1 for a visit at a relapse"),
-            edss=("f8", "EDSS", "rated EDSS"),
+        ),
+        _schema(
+            "milestones",
+            ("replicate", "patient", "day"),
+            event=("U24", "1", "niv, gastrostomy, tracheostomy or permanent_ventilation, as it happens"),
         ),
         _schema(
             "relapses",
@@ -127,12 +139,15 @@ SCHEMAS: dict[str, Schema] = {
             "truth_visits",
             ("replicate", "patient", "day"),
             visit=("i2", "1", "number of the scheduled visit; 0 at baseline, -1 at a relapse"),
-            edss_true=("f8", "EDSS", "EDSS that an examiner without error would give"),
             optional={
-                f"x_{cause}": Column(
-                    "f8", "fraction", f"axonal function lost by {cause} since randomisation, all regions"
-                )
-                for cause in ("acute", "demyelination", "smouldering")
+                "edss_true": Column("f8", "EDSS", "EDSS that an examiner without error would give"),
+                "alsfrs_r_true": Column("f8", "points", "ALSFRS-R that an examiner without error would give"),
+                **{
+                    f"x_{cause}": Column(
+                        "f8", "fraction", f"axonal function lost by {cause} since randomisation, all regions"
+                    )
+                    for cause in ("acute", "demyelination", "smouldering")
+                },
             },
         ),
     )

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stemtrial.observe import FS_MAX, N_NORMALS, Deficits, PatientWeights, RaterState, edss_from_fs, rate_edss
+from stemtrial.observe import FS_MAX, N_NORMALS, N_SLOW, Deficits, PatientWeights, RaterState, edss_from_fs, rate_edss
 
 
 @cache
@@ -96,7 +96,7 @@ def test_two_visits_rated_by_hand():
     z = rng.normal(size=(2, n, N_NORMALS))
     beta = rng.normal(-0.25, 0.2, n)
     columns, constants = Deficits(*f.T), PatientWeights(*w.T)
-    first = rate_edss(columns, constants, 5, RaterState.fresh(n), z[0], beta)
+    first = rate_edss(columns, constants, 5, RaterState.fresh(n, N_SLOW), z[0], beta)
     second = rate_edss(columns, constants, 5 + gap, first.state, z[1], beta)
     for i in range(n):
         e1, fs1, h1 = slow_rating(f[i], w[i], None, [0.0] * 8, z[0, i], beta[i])

@@ -109,7 +109,7 @@ def pools(kernel):
     """People with relapsing and with secondary progressive MS."""
     rules = design("rrms", None, YEARS).population.criteria
     return {
-        c: recruit(kernel, point_draw(), 0, Care(c, "none", (2012.0, 2014.0)), rules, 400, threads=2)
+        c: recruit(kernel, point_draw(), 0, Care("ms", c, "none", (2012.0, 2014.0)), rules, 400, threads=2)
         for c in ("rrms", "spms")
     }
 

@@ -7,7 +7,7 @@ ones differ, and most numbers behind questionnaires are `assumed`. A band that f
 import numpy as np
 import pytest
 
-from stemtrial.observe import EdssRater, PatientWeights, RaterState, View, instruments, measure
+from stemtrial.observe import N_SLOW, EdssRater, PatientWeights, RaterState, View, instruments, measure
 from stemtrial.observe.edss import Deficits
 
 REGIONS = ("pv", "cj", "it", "sc", "on")
@@ -28,15 +28,15 @@ def visit(name, day, n=N):
     f = [np.minimum(0.95, m * np.exp(spread * (0.7 * shared + 0.71 * rng.normal(size=n)))) for m in medians]
     w = PatientWeights(rng.beta(4, 4, n), rng.beta(6, 6, n), np.clip(rng.normal(0.028, 0.012, n), 0, 0.1))
     ids = np.arange(n, dtype=np.uint64) + np.uint64(2**32 * (name == "progressive"))
-    rated = EdssRater(seed=5).rate(ids, day, Deficits(*f), w, RaterState.fresh(n))
+    rated = EdssRater(seed=5).rate(ids, day, Deficits(*f), w, RaterState.fresh(n, N_SLOW))
     observed = {f"f_{r}": x for r, x in zip(REGIONS, f, strict=True)}
     observed |= {
         "age_years": rng.normal(age, 8, n).clip(18, 70), "smouldering": smouldering * rng.lognormal(0, 0.8, n),
         "gd_lesions": rng.poisson(0.8, n), "demyelinated_on_ml": rng.gamma(0.5, 0.06, n),
-        "nfl_pg_ml": rng.lognormal(2.5, 0.5, n),
+        "nfl_pg_ml": rng.lognormal(2.5, 0.5, n), "days_since_relapse": np.full(n, 400.0),
     }  # fmt: skip
     constants = {"w_it": w.w_it, "w_sc": w.w_sc, "res": w.res, "nfl": rng.lognormal(0, 0.25, n)}
-    return View(5, ids, np.full(n, day), observed, constants, rated.edss, rated.fs, np.full(n, 400.0))
+    return View(5, ids, np.full(n, day), observed, constants, {"edss": rated.edss, "fs": rated.fs})
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ exact 67 %. docs/design/ms_model.md section 8 gives 62/86/98 % over a mixed popu
 import numpy as np
 import pytest
 
-from stemtrial.observe import Deficits, EdssRater, PatientWeights, RaterState
+from stemtrial.observe import N_SLOW, Deficits, EdssRater, PatientWeights, RaterState
 
 # Medians of (f_pv, f_cj, f_it, f_sc, f_on) and common spread (SD of log) of the prototype's trial populations.
 POPULATIONS = {
@@ -29,7 +29,7 @@ def population(name):
 def agreement(name):
     f, w = population(name)
     ids = np.arange(N)
-    one = EdssRater(seed=5).rate(ids, 0, f, w, RaterState.fresh(N))
+    one = EdssRater(seed=5).rate(ids, 0, f, w, RaterState.fresh(N, N_SLOW))
     two = EdssRater(seed=5, stream="observe.edss.second").rate(ids, 0, f, w, one.state)
     gap = np.abs(one.edss - two.edss)
     return (gap == 0).mean(), (gap <= 0.5).mean(), (gap <= 1.0).mean()
@@ -54,7 +54,7 @@ def test_slow_error_is_stationary_with_a_correlation_time_of_180_days():
     rater = EdssRater(seed=9)
     ids = np.arange(N)
     day = np.zeros(N, np.int64)
-    state = RaterState.fresh(N)
+    state = RaterState.fresh(N, N_SLOW)
     history = []
     for gap in (0, 30, 90, 365, 7):
         day = day + gap
@@ -76,7 +76,7 @@ def test_error_has_little_drift(name):
     """Stable patients: half rise, half fall; the mean rating one year on moves by under 0.02 EDSS."""
     f, w = population(name)
     rater = EdssRater(seed=11)
-    first = rater.rate(np.arange(N), 0, f, w, RaterState.fresh(N))
+    first = rater.rate(np.arange(N), 0, f, w, RaterState.fresh(N, N_SLOW))
     later = rater.rate(np.arange(N), 365, f, w, first.state)
     change = later.edss - first.edss
     assert abs(change.mean()) < 0.02

@@ -25,6 +25,7 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from stemtrial.cohort.variables import VARIABLES, Variable
 from stemtrial.errors import InputError, did_you_mean
 
 MAX_LENGTH = 300
@@ -32,57 +33,6 @@ MAX_RULES = 50
 _MAX_NESTING = 20
 _MAX_WITNESSES = 200_000
 
-
-@dataclass(frozen=True)
-class Variable:
-    """What a screening visit knows about a patient.
-
-    Parameters
-    ----------
-    name : str
-        Column name; the unit is in the name where there is one.
-    unit : str
-        Unit, ``1`` for a count or an indicator.
-    lowest, highest : float
-        Range; a rule that names a value outside it is refused.
-    step : float
-        Distance between neighbouring values, 0 for a continuous quantity.
-    meaning : str
-        One line.
-    choices : tuple of str
-        The values of a categorical variable, else empty.
-    """
-
-    name: str
-    unit: str
-    lowest: float
-    highest: float
-    step: float
-    meaning: str
-    choices: tuple[str, ...] = ()
-
-
-VARIABLES: Mapping[str, Variable] = {
-    v.name: v
-    for v in (
-        Variable("age_years", "y", 0, 110, 0, "age at screening"),
-        Variable("female", "1", 0, 1, 1, "1 for a woman"),
-        Variable("course", "1", 0, 0, 0, "course of MS at screening", ("rrms", "cis", "spms", "ppms", "paediatric")),
-        Variable("onset_age_years", "y", 0, 90, 0, "age at the first symptom"),
-        Variable("disease_duration_years", "y", 0, 90, 0, "years since the first symptom"),
-        Variable("edss", "EDSS", 0, 9.5, 0.5, "rated EDSS"),
-        Variable("edss_change_last_12_months", "EDSS", -9.5, 9.5, 0.5, "rated EDSS minus that of a year ago"),
-        Variable("edss_change_last_24_months", "EDSS", -9.5, 9.5, 0.5, "rated EDSS minus that of two years ago"),
-        Variable("pyramidal_fs", "1", 0, 6, 1, "rated pyramidal functional system"),
-        Variable("ambulation_index", "1", 0, 1, 0, "the model's noise-free walking index, 0 unimpaired"),
-        Variable("relapses_last_12_months", "1", 0, 20, 1, "reported relapses in the last 12 months"),
-        Variable("relapses_last_24_months", "1", 0, 40, 1, "reported relapses in the last 24 months"),
-        Variable("days_since_relapse", "d", 0, 40_000, 1, "days since the last reported relapse; 40000 for none"),
-        Variable("vep_p100_ms", "ms", 60, 300, 0, "P100 latency of the visual evoked potential, both eyes as one"),
-        Variable("gd_lesions", "1", 0, 200, 1, "enhancing lesions on the screening scan"),
-        Variable("t2_volume_ml", "ml", 0, 200, 0, "T2 lesion volume on the screening scan"),
-    )
-}
 
 _OPS: dict[str, Callable[[Any, Any], Any]] = {
     "<": operator.lt,

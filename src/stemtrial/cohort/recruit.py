@@ -1,8 +1,7 @@
-"""Recruiting: people live from onset, are referred, screened on rated values, and enter with the state they have.
+"""Recruiting: people live from onset, are found and screened on rated values, and enter with the state they have.
 
-Screening is rare-event work, so it goes in two passes. The *run-in history* advances a pool of people once and keeps
-what screening by history reads: their reported relapses. Those who pass the rules on history are *replayed* from onset
-with the same counters, hence the same bits, up to their screening day, and are examined there.
+How they are found and screened is the :class:`stemtrial.cohort.clinic.Clinic` of their disease; here are the batches,
+which are kept, and what becomes of them.
 """
 
 from __future__ import annotations
@@ -14,77 +13,36 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
+from stemtrial.cohort.als.screening import CLINIC as ALS
+from stemtrial.cohort.clinic import RUN_IN_SEED, Care, Clinic
 from stemtrial.cohort.eligibility import Eligibility
-from stemtrial.cohort.ms.courses import course_of, progressive, walking_lost_a_year
-from stemtrial.cohort.ms.population import people_at_onset, season_at
-from stemtrial.cohort.ms.relapses import RelapseDays
+from stemtrial.cohort.ms.screening import CLINIC as MS
 from stemtrial.cohort.resemble import effective
-from stemtrial.disease.ms import REGIONS
-from stemtrial.errors import InputError
-from stemtrial.kernel import MAX_AMOUNTS, YEAR, Kernel, Schedule, derive_seed, uniforms
-from stemtrial.observe import Deficits, EdssRater, PatientWeights, RaterState, View, functional_systems, measure
-from stemtrial.observe.parameters import EdssParameters, from_draw, load
+from stemtrial.errors import InputError, did_you_mean
+from stemtrial.kernel import Kernel
 from stemtrial.parameters import Draws
 from stemtrial.store import cached, package_hash
 
 Floats = NDArray[np.float64]
 BATCH = 20_000
+"""People of one batch."""
 MAX_POOL = 400_000
-HISTORY = frozenset(
-    {
-        "age_years",
-        "female",
-        "onset_age_years",
-        "disease_duration_years",
-        "course",
-        "relapses_last_12_months",
-        "relapses_last_24_months",
-        "days_since_relapse",
-    }
-)
-"""What screening knows without examining anybody."""
-EXAMINED = frozenset(
-    {
-        "edss",
-        "edss_change_last_12_months",
-        "edss_change_last_24_months",
-        "ambulation_index",
-        "pyramidal_fs",
-        "vep_p100_ms",
-        "gd_lesions",
-        "t2_volume_ml",
-    }
-)
-"""What the examination at screening adds, and earlier ones on record."""
-TESTED = ("vep_p100_ms",)
-"""Instruments among them."""
-NO_RELAPSE = 40_000
-RUN_IN_SEED = derive_seed(0, "run-in")
-"""The pool is one for all seeds, so that it is simulated once; the trial draws from it under its own seed."""
+CLINICS: Mapping[str, Clinic] = {c.disease: c for c in (MS, ALS)}
+"""Clinics by the name of their disease."""
 
 
-@dataclass(frozen=True)
-class Care:
-    """How people are treated and found before a trial.
+def clinic_of(disease: str) -> Clinic:
+    """Look the clinic of a disease up.
 
-    Attributes
-    ----------
-    course : str
-        A name of :data:`stemtrial.cohort.ms.courses.COURSES`.
-    before_entry : str
-        ``none`` or ``platform_drugs``: interferon for two years before screening.
-    entry_years : (float, float)
-        Calendar years between which people are screened.
-    era : float or None
-        Activity of the period; None: by year of screening.
+    Raises
+    ------
+    InputError
+        If there is none.
     """
-
-    course: str
-    before_entry: str
-    entry_years: tuple[float, float]
-    era: float | None = None
+    if disease not in CLINICS:
+        raise InputError(f"disease '{disease}' cannot be recruited{did_you_mean(disease, CLINICS)}")
+    return CLINICS[disease]
 
 
 @dataclass(frozen=True)
@@ -101,7 +59,7 @@ class Recruits:
         By state name.
     screening : dict of ndarray
         What screening saw, and ``entry_year``.
-    rater_h : ndarray, shape (recruits, 8)
+    rater_h : ndarray, shape (recruits, processes)
         Autocorrelated rating errors at screening.
     funnel : list of (step, people)
         From the pool down to the recruits; of several pools one after the other, each step named after its pool.
@@ -166,7 +124,7 @@ def recruit(
     Parameters
     ----------
     kernel : Kernel
-        With the families ``drugs`` and ``steroids``.
+        With the families of the care of the disease.
     draws, draw
         Parameters, and which draw of them.
     care : Care
@@ -185,9 +143,11 @@ def recruit(
     Raises
     ------
     InputError
-        If nobody in the pool is eligible: the message holds the funnel.
+        If the course is unknown, or nobody in the pool is eligible: the message holds the funnel.
     """
-    course = course_of(care.course)
+    clinic = clinic_of(care.disease)
+    if care.course not in clinic.courses:
+        raise InputError(f"course '{care.course}' cannot be recruited{did_you_mean(care.course, clinic.courses)}")
     identity = {
         "kernel": kernel.identity,
         "draws": draws.identity,
@@ -202,7 +162,9 @@ def recruit(
     for first in range(0, max_pool, BATCH):  # each batch is kept, so that who wants more goes on where another stopped
         if progress is not None:
             progress("recruiting", min(1.0, found / wanted))
-        batch = functools.partial(_batch, kernel, draws[draw], care, rules, first, threads)
+        batch = functools.partial(
+            clinic.batch, kernel, draws[draw], care, rules, np.arange(first, first + BATCH, dtype=np.uint64), threads
+        )
         part, _ = cached("recruits", identity | {"first": first}, batch)
         parts.append(part)
         found += len(part["index"])
@@ -210,14 +172,7 @@ def recruit(
             break
     arrays = {k: np.concatenate([p[k] for p in parts]) for k in parts[0] if k != "funnel"}
     arrays["funnel"] = np.sum([p["funnel"] for p in parts], axis=0)
-    found_by = "referred after a relapse" if course.referral == "relapse" else "alive at screening"
-    steps = [f"people with {course.label}", found_by]
-    ordered = _ordered(rules)
-    steps += [f"pass {r.text}" for r in ordered if r.variables <= HISTORY]
-    steps += ["are called secondary progressive"] if care.course == "spms" else []
-    steps += ["are not called progressive"] if care.course == "rrms" else []
-    steps += [f"pass {r.text}" for r in ordered if not r.variables <= HISTORY]
-    funnel = list(zip(steps, (int(x) for x in arrays["funnel"]), strict=True))
+    funnel = list(zip(clinic.steps(care, rules), (int(x) for x in arrays["funnel"]), strict=True))
     if len(arrays["index"]) == 0:
         told = "; ".join(f"{n} {step}" for step, n in funnel)
         raise InputError(f"nobody is eligible: {told}; widen the rule at which the numbers fall to 0")
@@ -228,171 +183,6 @@ def recruit(
     return Recruits(arrays["index"], group("c:"), group("s:"), group("x:"), arrays["rater_h"], funnel, funnel[0][1])
 
 
-def _ordered(rules: Eligibility) -> list[Any]:
-    """Rules on history first: they need no examination."""
-    return sorted(rules.rules, key=lambda r: not r.variables <= HISTORY)
-
-
-def _batch(
-    kernel: Kernel, p: Mapping[str, float], care: Care, rules: Eligibility, first: int, threads: int
-) -> dict[str, NDArray[Any]]:
-    index = np.arange(first, first + BATCH, dtype=np.uint64)
-    course = course_of(care.course)
-    u = uniforms(RUN_IN_SEED, index, 0, "cohort.referral", 4)
-    if course.referral == "first_attack":
-        duration = np.zeros(BATCH)
-    else:
-        kind = "rrms_treated" if care.before_entry == "platform_drugs" and care.course == "rrms" else care.course
-        shape, scale, low = (p[f"cohort.duration.{kind}_{k}"] for k in ("shape", "scale", "low"))
-        duration = np.asarray(low + scale * special.gammaincinv(shape, u[:, 0]), float)
-    entry_year = care.entry_years[0] + (care.entry_years[1] - care.entry_years[0]) * u[:, 1]
-    constants, state = people_at_onset(
-        RUN_IN_SEED, index, p, entry_year=entry_year, duration_years=duration, onset=course.onset, era=care.era
-    )
-    target = (duration * YEAR).astype(np.int64)
-    wait = p["cohort.referral_days.low"] + (p["cohort.referral_days.high"] - p["cohort.referral_days.low"]) * u[:, 2]
-    wait = wait.astype(np.int64) if course.referral != "date" else np.zeros(BATCH, np.int64)
-    begun = np.maximum(0, target - round(p["cohort.platform_years"] * YEAR))
-    schedule = _before_entry(kernel, care, begun)
-
-    # pass 1: the run-in history
-    people = kernel.population(0, index, constants, state)
-    window = round(p["cohort.referral_days.window"]) if course.referral == "relapse" else 0
-    horizon = target + window + wait
-    told = kernel.advance(people, 0, horizon, p, RUN_IN_SEED, schedule=schedule, threads=threads).events
-    is_relapse = told["kind"] == kernel.event("relapse")
-    first_attack = np.arange(BATCH) if course.onset != "primary" else np.zeros(0, np.int64)
-    relapses = RelapseDays(told["patient"][is_relapse], told["day"][is_relapse], BATCH, first_attack)
-    screened = target + wait
-    referred = np.ones(BATCH, bool)
-    if course.referral == "relapse":
-        # a relapse within a recruiting period drawn beforehand leads to referral: nothing is known of what comes later,
-        # and people with more relapses are referred more often
-        index_relapse = relapses.first_after(target)
-        referred = (index_relapse >= 0) & (index_relapse <= target + window)
-        screened = np.where(referred, index_relapse, target) + wait
-    died = told["kind"] == kernel.event("death")
-    day_of_death = np.full(BATCH, np.iinfo(np.int64).max)
-    day_of_death[told["patient"][died]] = told["day"][died]
-    referred &= day_of_death > screened
-    last = relapses.last_until(screened)
-    told_back = round(p["cohort.telescoping_days"])  # a relapse is remembered as nearer than it was
-    columns: dict[str, Any] = {
-        "age_years": constants["age0"] + screened / YEAR,
-        "female": constants["female"],
-        "onset_age_years": constants["age0"],
-        "disease_duration_years": screened / YEAR,
-        "course": np.full(BATCH, care.course),
-        "relapses_last_12_months": relapses.between(screened - 365 - told_back, screened),
-        "relapses_last_24_months": relapses.between(screened - 730 - told_back, screened),
-        "days_since_relapse": np.where(last >= 0, screened - last, NO_RELAPSE),
-    }
-    ordered = _ordered(rules)
-    left = referred.copy()
-    funnel = [BATCH, int(left.sum())]
-    for rule in ordered:
-        if rule.variables <= HISTORY:
-            left &= rule.evaluate(columns)
-            funnel.append(int(left.sum()))
-    rows = np.flatnonzero(left)
-
-    # pass 2: replay to the screening day, and examine there and, of the years before, what a record would hold
-    again = kernel.population(
-        0, index[rows], {k: v[rows] for k, v in constants.items()}, {k: v[rows] for k, v in state.items()}
-    )
-    mine = np.isin(schedule.patient, rows)
-    renumber = np.full(BATCH, -1)
-    renumber[rows] = np.arange(len(rows))
-    dosing = schedule.take(np.flatnonzero(mine))
-    dosing = Schedule(renumber[dosing.patient], dosing.day, dosing.dose, dosing.amounts)
-    days = screened[rows][:, None] - np.array([730, 365, 0])
-    asked = days >= 0
-    visits = (np.nonzero(asked)[0], days[asked])
-    seen = kernel.advance(
-        again, 0, screened[rows], p, RUN_IN_SEED, schedule=dosing, visits=visits, threads=threads
-    ).observed
-    number = np.where(asked, np.cumsum(asked.ravel()).reshape(asked.shape) - 1, -1)
-    known = from_draw(p)
-    rating = load(EdssParameters, known)
-    rater = EdssRater(RUN_IN_SEED, "cohort.screening", rating)
-    held = RaterState.fresh(len(rows))
-    edss, walking = np.full(days.shape, np.nan), np.full(days.shape, np.nan)
-    pyramidal = np.full(len(rows), np.nan)
-    for k in range(days.shape[1]):
-        who = np.flatnonzero(asked[:, k])
-        at = number[who, k]
-        impaired, people_of = deficits(seen, at), weights(constants, rows[who])
-        rated = rater.rate(index[rows[who]], days[who, k], impaired, people_of, held.take(who))
-        held.put(who, rated.state)
-        edss[who, k], pyramidal[who] = rated.edss, rated.fs[:, 0]
-        walking[who, k] = functional_systems(impaired, people_of, rating)[1]
-    here = number[:, 2]
-    columns = {k: v[rows] for k, v in columns.items()} | {
-        "edss": edss[:, 2],
-        "edss_change_last_12_months": edss[:, 2] - edss[:, 1],
-        "edss_change_last_24_months": edss[:, 2] - edss[:, 0],
-        "ambulation_index": walking[:, 2],
-        "pyramidal_fs": pyramidal,
-        "gd_lesions": seen["gd_lesions"][here],
-        "t2_volume_ml": seen["t2_volume_ml"][here],
-    }
-    # an examination of its own, on its day 0, so that nothing is missing
-    view = View(
-        RUN_IN_SEED,
-        index[rows],
-        np.zeros(len(rows), np.int64),
-        {k: v[here] for k, v in seen.items()},
-        {k: v[rows] for k, v in constants.items()},
-        edss[:, 2],
-        rated.fs,
-        columns["days_since_relapse"],
-        stream="cohort.screening",
-    )
-    columns |= measure(view, TESTED, known)
-    left = np.ones(len(rows), bool)
-    if care.course in ("spms", "rrms"):
-        lost = walking_lost_a_year(deficits(seen, here), weights(constants, rows), seen["smouldering"][here], p)
-        called = progressive(lost, columns["edss"], p)
-        left = called if care.course == "spms" else ~called
-        funnel.append(int(left.sum()))
-    for rule in ordered:
-        if not rule.variables <= HISTORY:
-            unknown = rule.variables - set(columns)
-            if unknown:
-                raise InputError(f"eligibility '{rule.text}': screening does not measure {sorted(unknown)[0]} yet")
-            left &= rule.evaluate(columns)
-            funnel.append(int(left.sum()))
-    keep = rows[left]
-    season_cos, season_sin = season_at({k: v[keep] for k, v in constants.items()}, screened[keep].astype(float))
-    entry = {k: v[keep] for k, v in constants.items()} | {"season_cos": season_cos, "season_sin": season_sin}
-    entry["age0"] = columns["age_years"][left]
-    out: dict[str, NDArray[Any]] = {"index": index[keep].astype(np.int64), "funnel": np.array(funnel)}
-    out |= {f"c:{k}": v for k, v in entry.items()}
-    out |= {f"s:{name}": again.state[k][left] for k, name in enumerate(kernel.states)}
-    out |= {f"x:{k}": v[left].astype(float) for k, v in columns.items() if k != "course"}
-    out["x:entry_year"] = entry_year[keep]
-    out["rater_h"] = held.h[left]
-    return out
-
-
-def _before_entry(kernel: Kernel, care: Care, begun: NDArray[np.int64]) -> Schedule:
-    if care.before_entry == "none":
-        return Schedule.empty()
-    n = len(begun)
-    dose = np.full(n, kernel.dose("drugs.start.interferon_beta"))
-    return Schedule(np.arange(n), begun, dose, np.zeros((n, MAX_AMOUNTS)))
-
-
-def deficits(observed: Mapping[str, Floats], rows: Any = slice(None)) -> Deficits:
-    """Regional deficits among the observables of a kernel."""
-    return Deficits(*(np.clip(observed[f"f_{r}"][rows], 0.0, 1.0) for r in REGIONS))
-
-
-def weights(constants: Mapping[str, Floats], rows: Any = slice(None)) -> PatientWeights:
-    """How a patient's deficits show, among the constants."""
-    return PatientWeights(constants["w_it"][rows], constants["w_sc"][rows], constants["res"][rows])
-
-
 def wanted_recruits(n: int) -> int:
     """Distinct recruits to look for.
 
@@ -400,3 +190,9 @@ def wanted_recruits(n: int) -> int:
     5,000, and never fewer than 10, which add a tenth to the variance of an estimate.
     """
     return max(min(25 * n, 5000), 10 * n)
+
+
+__all__ = [
+    "BATCH", "CLINICS", "MAX_POOL", "RUN_IN_SEED", "Care", "Clinic", "Recruits", "clinic_of", "join", "recruit",
+    "wanted_recruits",
+]  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from stemtrial.disease.als import build_als
 from stemtrial.disease.ms import build_ms
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.kernel import Model
@@ -17,7 +18,7 @@ class Builder(Protocol):
         """Declare it; ``truth`` also keeps what only a simulator knows."""
 
 
-DISEASES: Mapping[str, Builder] = {"ms": build_ms}
+DISEASES: Mapping[str, Builder] = {"ms": build_ms, "als": build_als}
 """Diseases by name."""
 
 

@@ -4,17 +4,17 @@ from stemtrial.observe.edss import (
     FS_MAX,
     FS_NAMES,
     N_NORMALS,
-    NEVER,
+    N_SLOW,
     Deficits,
     EdssRater,
     PatientWeights,
-    RaterState,
     Rating,
     edss_from_fs,
     functional_systems,
     rate_edss,
     true_edss,
 )
+from stemtrial.observe.examination import PYRAMIDAL, SCALES, Examination, deficits, examination, weights
 from stemtrial.observe.fluid import gfap, nfl
 from stemtrial.observe.function import nine_hole_peg, sdmt, t25fw
 from stemtrial.observe.instruments import Instrument, instruments
@@ -30,6 +30,7 @@ from stemtrial.observe.parameters import (
     load,
     parameter_entries,
 )
+from stemtrial.observe.rater import NEVER, RaterState
 from stemtrial.observe.relapse import SEVERITIES, relapse_recovery, relapse_severity
 from stemtrial.observe.reported import Person, burden, eq5d, questionnaire
 from stemtrial.observe.vision import low_contrast_acuity, vep_p100, visual_acuity
@@ -40,10 +41,14 @@ __all__ = [
     "FS_NAMES",
     "NEVER",
     "N_NORMALS",
+    "N_SLOW",
+    "PYRAMIDAL",
+    "SCALES",
     "SEVERITIES",
     "Deficits",
     "EdssParameters",
     "EdssRater",
+    "Examination",
     "FluidParameters",
     "FunctionParameters",
     "Instrument",
@@ -57,8 +62,10 @@ __all__ = [
     "VisionParameters",
     "brain_volume_change",
     "burden",
+    "deficits",
     "edss_from_fs",
     "eq5d",
+    "examination",
     "functional_systems",
     "gfap",
     "instruments",
@@ -85,4 +92,5 @@ __all__ = [
     "vep_p100",
     "visible_gd",
     "visual_acuity",
+    "weights",
 ]

@@ -23,8 +23,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.kernel.random import normals as draw_normals
-from stemtrial.observe.edss import NEVER, RaterState
 from stemtrial.observe.parameters import ALSFRS_ITEMS, AlsfrsParameters, load
+from stemtrial.observe.rater import NEVER, RaterState
 
 ITEMS = ALSFRS_ITEMS
 """The twelve items by column name, in the order of the questionnaire; each is scored 0-4, 4 is normal."""

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from stemtrial.errors import InputError
 from stemtrial.kernel.random import normals as draw_normals
 from stemtrial.observe.parameters import EDSS_STEPS_BY_AMBULATION, EdssParameters, load
+from stemtrial.observe.rater import NEVER, RaterState
 
 FS_NAMES = ("pyramidal", "cerebellar", "brainstem", "sensory", "bowel_bladder", "visual", "cerebral")
 FS_MAX = (6, 5, 5, 6, 6, 6, 5)
@@ -28,8 +29,6 @@ N_SLOW = 8
 """Autocorrelated errors of a patient: one shared, one for each functional system."""
 N_NORMALS = 17
 """Standard normals of one rating: 7 white, 1 shared, 1 ambulation, 8 innovations of the autocorrelated errors."""
-NEVER = np.iinfo(np.int64).min
-"""``last_day`` of a patient not rated before."""
 
 _AMB_STEPS = EDSS_STEPS_BY_AMBULATION
 _BLADDER = (0, 1, 2, 3, 3, 4, 5)  # grades 0-6 as counted for the EDSS step
@@ -52,36 +51,6 @@ class PatientWeights(NamedTuple):
     w_it: ArrayLike
     w_sc: ArrayLike
     res: ArrayLike
-
-
-class RaterState(NamedTuple):
-    """Autocorrelated errors carried between the visits of a patient.
-
-    Attributes
-    ----------
-    h : ndarray, shape (patients, 8)
-        Stationary N(0, 1) processes: the shared one first, then one for each functional system.
-    last_day : ndarray of int64, shape (patients,)
-        Day of the last rating, :data:`NEVER` before the first.
-
-    """
-
-    h: NDArray[np.float64]
-    last_day: NDArray[np.int64]
-
-    @classmethod
-    def fresh(cls, n: int) -> RaterState:
-        """State of ``n`` patients before their first rating."""
-        return cls(np.zeros((n, N_SLOW)), np.full(n, NEVER, np.int64))
-
-    def take(self, rows: NDArray[Any]) -> RaterState:
-        """State of some patients (a copy)."""
-        return RaterState(self.h[rows], self.last_day[rows])
-
-    def put(self, rows: NDArray[Any], new: RaterState) -> None:
-        """Write back the state of some patients, in place."""
-        self.h[rows] = new.h
-        self.last_day[rows] = new.last_day
 
 
 class Rating(NamedTuple):
@@ -337,7 +306,7 @@ def rate_edss(
         Day of the visit, not before ``state.last_day``. On the same day as the last rating the autocorrelated error
         stays: a second rater sees the same patient.
     state : RaterState
-        Autocorrelated errors of the rows' patients; ``RaterState.fresh(rows)`` at the first visit.
+        Autocorrelated errors of the rows' patients; ``RaterState.fresh(rows, N_SLOW)`` at the first visit.
     normals : ndarray, shape (rows, 17)
         Standard normals (:data:`N_NORMALS`).
     beta_open : array_like of float

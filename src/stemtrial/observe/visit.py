@@ -53,12 +53,9 @@ class View:
         Observables of the kernel at these rows: ``f_pv`` to ``f_on``, ``age_years`` and what else an instrument reads.
     constants : mapping of str to ndarray
         Constants of the patients at these rows: ``w_it``, ``w_sc``, ``res`` and what else an instrument reads.
-    edss : ndarray, shape (rows,)
-        EDSS as rated at this visit.
-    fs : ndarray of int8, shape (rows, 7)
-        Functional systems as examined, in the order of ``FS_NAMES``.
-    days_since_relapse : ndarray, shape (rows,)
-        Days since the last reported relapse.
+    rated : mapping of str to ndarray
+        What the physician rated at this visit (:class:`stemtrial.observe.Examination`): of MS ``edss`` and ``fs``,
+        shape (rows, 7), in the order of ``FS_NAMES``.
     earlier : mapping of str to ndarray
         How often each patient has taken a test before, by instrument; 0 where not given.
     stream : str
@@ -67,7 +64,7 @@ class View:
     Raises
     ------
     InputError
-        If lengths differ or ``fs`` has not seven columns.
+        If lengths differ.
 
     """
 
@@ -76,24 +73,20 @@ class View:
     day: NDArray[np.int64]
     observed: Mapping[str, NDArray[Any]]
     constants: Mapping[str, NDArray[Any]]
-    edss: Floats
-    fs: NDArray[np.int8]
-    days_since_relapse: NDArray[Any]
+    rated: Mapping[str, NDArray[Any]]
     earlier: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     stream: str = "observe"
 
     def __post_init__(self) -> None:
         n = len(self.patient)
-        parts: dict[str, Any] = {"day": self.day, "edss": self.edss, "fs": self.fs}
-        parts |= {"days_since_relapse": self.days_since_relapse}
+        parts: dict[str, Any] = {"day": self.day}
+        parts |= {f"rated '{k}'": v for k, v in self.rated.items()}
         parts |= {f"observed '{k}'": v for k, v in self.observed.items()}
         parts |= {f"constants '{k}'": v for k, v in self.constants.items()}
         parts |= {f"earlier '{k}'": v for k, v in self.earlier.items()}
         for name, values in parts.items():
             if len(values) != n:
                 raise InputError(f"{name} of the visit has {len(values)} rows; patient has {n}, give as many")
-        if np.ndim(self.fs) != 2 or np.shape(self.fs)[1] != len(FS_NAMES):
-            raise InputError(f"fs of the visit has shape {np.shape(self.fs)}; give ({n}, {len(FS_NAMES)})")
 
     def __len__(self) -> int:
         return len(self.patient)
@@ -113,6 +106,13 @@ class _Sight:
     def constant(self, name: str, low: float = -np.inf, high: float = np.inf) -> Floats:
         """Constant of the patient, checked."""
         return self._from("constant", self.view.constants, name, low, high)
+
+    def rated(self, name: str) -> NDArray[Any]:
+        """What was rated at this visit."""
+        given = self.view.rated
+        if name not in given:
+            raise InputError(f"rating '{name}' is not in the visit{did_you_mean(name, given)}")
+        return given[name]
 
     def _from(self, what: str, given: Mapping[str, NDArray[Any]], name: str, low: float, high: float) -> Floats:
         if name not in given:
@@ -187,12 +187,12 @@ class _Sight:
 
 
 def _edss(s: _Sight, name: str) -> Floats:
-    return edss_step("edss", s.view.edss)
+    return edss_step("edss", s.rated("edss"))
 
 
 def _bladder_bowel(s: _Sight, name: str) -> Floats:
     k = FS_NAMES.index("bowel_bladder")
-    return column(name, np.asarray(s.view.fs)[:, k], 0.0, FS_MAX[k])
+    return column(name, s.rated("fs")[:, k], 0.0, FS_MAX[k])
 
 
 def _t25fw(s: _Sight, name: str) -> Floats:
@@ -232,7 +232,7 @@ def _questionnaire(s: _Sight, name: str) -> Floats:
 
 
 def _eq5d(s: _Sight, name: str) -> Floats:
-    return reported.eq5d(s.edss, s.view.days_since_relapse, s.reporter(name), s.noise(name), s.p)
+    return reported.eq5d(s.edss, s.seen("days_since_relapse", 0.0), s.reporter(name), s.noise(name), s.p)
 
 
 def _nfl(s: _Sight, name: str) -> Floats:

@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 NO_EFFECT, UNBIASED = "no_effect", "no_effect_unbiased"
 """Names of the conducts beside the trial itself."""
 BIAS = ("trial.rating_bias", "trial.rating_bias_sd")
-"""Parameters of the bias of open raters; 0 means none."""
+"""Parameters of the bias of open raters, by disease; 0 means none."""
 
 
 def effects_of(therapies: tuple[str, ...]) -> dict[str, float]:
@@ -76,7 +76,7 @@ def conducts(protocol: Protocol) -> dict[str, dict[str, float]]:
     gone = effects_of(given)
     out = {NO_EFFECT: gone}
     if protocol.blinding.rater == "open":
-        out[UNBIASED] = gone | dict.fromkeys(BIAS, 0.0)
+        out[UNBIASED] = gone | {f"{name}.{protocol.disease}": 0.0 for name in BIAS}
     return out
 
 

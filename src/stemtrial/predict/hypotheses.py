@@ -29,7 +29,9 @@ def mixed(protocol: Protocol, draw: Numbers, arms: tuple[str, ...] | None = None
     """Return the families, among what some arms are given (all when left out), whose hypothesis is drawn."""
     given = [t for a in arms or protocol.arms for t in therapies_of_arm(protocol.arms[a])]
     found = dict.fromkeys(family_of(t) for t in given)
-    return tuple(f for f in found if (w := FAMILIES[f].hypothesis) is not None and 0 < draw[w] < 1)
+    return tuple(
+        f for f in found if (w := FAMILIES[f].hypothesis.get(protocol.disease)) is not None and 0 < draw[w] < 1
+    )
 
 
 def weights(protocol: Protocol, draw: Numbers) -> list[dict[str, Any]]:
@@ -49,7 +51,7 @@ def weights(protocol: Protocol, draw: Numbers) -> list[dict[str, Any]]:
     """
     out = []
     for family in mixed(protocol, draw):
-        name = str(FAMILIES[family].hypothesis)
+        name = FAMILIES[family].hypothesis[protocol.disease]
         p = registry()[name]
         out.append(
             {"family": family, "parameter": name, "weight": draw[name], "source": p.source, "meaning": p.meaning}

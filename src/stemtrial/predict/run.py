@@ -39,7 +39,6 @@ Arrays = dict[str, NDArray[Any]]
 CHUNK = 50
 CHUNK_PATIENTS = 20_000
 """Replicates and patients of a chunk at most; the results do not depend on them, the memory taken does."""
-TABLES = ("patients", "visits", "relapses", "mri", "exposure", "adverse_events", "disposition")
 
 
 @dataclass(frozen=True)
@@ -302,10 +301,10 @@ def _chunk(trial: Trial, protocol: Protocol, rows: list[Row], replicates: list[i
         **curves(analysed, protocol),
         **tally(analysed, protocol),
     }
-    for name in TABLES:
-        keep = np.ones(len(tables[name]["replicate"]), bool) if keep_all else tables[name]["replicate"] == 0
+    for name, table in tables.items():
+        keep = np.ones(len(table["replicate"]), bool) if keep_all else table["replicate"] == 0
         if keep_all or 0 in replicates:
-            out |= {f"table.{name}.{c}": v[keep] for c, v in tables[name].items()}
+            out |= {f"table.{name}.{c}": v[keep] for c, v in table.items()}
     return out
 
 
@@ -322,7 +321,8 @@ def _gather(parts: list[Arrays]) -> Arrays:
 
 def _tables(parts: list[Arrays], rows: list[Row], values: NDArray[np.float64]) -> dict[str, Table]:
     out: dict[str, Table] = {}
-    for name in TABLES:
+    names = dict.fromkeys(k.split(".")[1] for p in parts for k in p if k.startswith("table."))
+    for name in names:
         prefix = f"table.{name}."
         found = [{k.removeprefix(prefix): v for k, v in p.items() if k.startswith(prefix)} for p in parts]
         table = concat([f for f in found if f])

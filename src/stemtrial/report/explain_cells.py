@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from stemtrial.disease.ms import REGIONS
 from stemtrial.parameters import Parameter, registry
 from stemtrial.therapy import FAMILIES, catalogue, family_of, human_data
 from stemtrial.therapy.ahsct_regimens import ANTIBODY, CONDITIONING
@@ -22,7 +21,7 @@ from stemtrial.therapy.product import (
     products,
     shortest_days,
 )
-from stemtrial.therapy.routes import PROCEDURE_HARMS, Route, routes, routes_of
+from stemtrial.therapy.routes import PROCEDURE_HARMS, REGIONS, Route, routes, routes_of
 
 Rows = list[dict[str, Any]]
 HYPOTHESES = ("optimistic", "sceptical")
@@ -91,13 +90,11 @@ def list_routes() -> Rows:
 
 
 def _hypotheses(therapy: str) -> str:
-    name = FAMILIES[family_of(therapy)].hypothesis
-    if name is None:
-        return ""
-    p = registry()[name]
-    return (
-        f"Two hypotheses of its action compete; one holds in a whole trial: the optimistic with weight {p.value:g}, "
-        f"the sceptical with {1 - p.value:g} ({name}; {p.source})."
+    return " ".join(
+        f"Two hypotheses of its action on {disease.upper()} compete; one holds in a whole trial: the optimistic with "
+        f"weight {p.value:g}, the sceptical with {1 - p.value:g} ({p.name}; {p.source})."
+        for disease, name in FAMILIES[family_of(therapy)].hypothesis.items()
+        for p in (registry()[name],)
     )
 
 
@@ -141,7 +138,8 @@ def _step(p: Product, s: Any) -> dict[str, Any]:
 
 def _delivery(r: Route, therapy: str) -> dict[str, Any]:
     s = r.shares[therapy]
-    regions = {region: s.regions[region] for region in REGIONS}
+    of = {d: s.regions.get(d, {}) for d in FAMILIES[family_of(therapy)].on}  # none: not given so in that disease
+    regions = {region: exposed.get(region) for d, exposed in of.items() for region in REGIONS[d]}
     harm = [f"{_event(e)} {registry()[f'cells.{e}.{r.name}'].value:g}" for e in r.events]
     return {
         "route": r.name,
@@ -164,10 +162,13 @@ def _tried(made: list[Product]) -> Rows:
     """Studies with human results of each product by each way of giving it."""
     out: Rows = []
     for p in made:
-        field, ways = ("route", routes_of(p.therapy)) if p.therapy != "ahsct" else ("conditioning", tuple(CONDITIONING))
-        for way in ways:
-            found = human_data(p.therapy, {"product": p.name, field: way})
-            out.append({"product": p.name, field: way, "studies": list(found) or NONE})
+        for disease in FAMILIES[family_of(p.therapy)].on:
+            field, ways = "route", routes_of(p.therapy, disease)
+            if p.therapy == "ahsct":
+                field, ways = "conditioning", tuple(CONDITIONING)
+            for way in ways:
+                found = human_data(p.therapy, {"product": p.name, field: way}, disease)
+                out.append({"product": p.name, "disease": disease, field: way, "studies": list(found) or NONE})
     return out
 
 

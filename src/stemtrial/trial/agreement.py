@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from stemtrial.cohort.eligibility import parse_rule
+from stemtrial.cohort.recruit import clinic_of
+from stemtrial.cohort.variables import VARIABLES
 from stemtrial.endpoint import definitions
+from stemtrial.endpoint.definition import diseases_of
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.evidence import claims, study
 from stemtrial.observe import instruments
+from stemtrial.therapy import FAMILIES, family_of, modelled
 from stemtrial.trial.mistakes import path_of, sentence_of
 from stemtrial.trial.parts import AT_VISITS, CONTRASTS, EndpointUse
 from stemtrial.trial.regimen import Treatment
@@ -28,6 +33,7 @@ def disagreements(p: Protocol) -> Iterator[tuple[Loc, str]]:
         return f"arm '{name}' does not exist{did_you_mean(name, p.arms)}"
 
     yield from _design(p)
+    yield from _of_its_disease(p)
     if p.randomisation is not None:
         for name in p.randomisation.ratio:
             if name not in p.arms:
@@ -138,6 +144,61 @@ def _design(p: Protocol) -> Iterator[tuple[Loc, str]]:
         if arm.population is not None:
             what = "is for arms of design: observational; randomised arms come from one population, so remove it"
             yield ("arms", name, "population"), what
+
+
+def _of_its_disease(p: Protocol) -> Iterator[tuple[Loc, str]]:
+    """Yield what means nothing in the disease of the protocol."""
+    clinic = clinic_of(p.disease)
+
+    def foreign(what: str, name: str, of: Iterable[str]) -> str:
+        return f"{what} '{name}' is not of {p.disease}{did_you_mean(name, tuple(of))}"
+
+    populations: list[tuple[Loc, Any]] = [(("population",), p.population)]
+    populations += [(("arms", a, "population"), arm.population) for a, arm in p.arms.items() if arm.population]
+    for loc, population in populations:
+        courses = () if population.course is None else population.course
+        for course in (courses,) if isinstance(courses, str) else courses:
+            if course not in clinic.courses:
+                yield (*loc, "course"), foreign("course", course, clinic.courses)
+        care = population.care_before_entry
+        if care is not None and care not in clinic.policies:
+            yield (*loc, "care_before_entry"), foreign("care", care, clinic.policies)
+        if p.disease != "ms" and population.era is not None:
+            yield (*loc, "era"), f"means nothing in {p.disease}; remove it"
+        known = [name for name, v in VARIABLES.items() if p.disease in v.diseases]
+        for i, text in enumerate(population.eligibility or ()):
+            for name in sorted(parse_rule(text).variables - set(known)):
+                yield (*loc, "eligibility", i), foreign("variable", name, known)
+        for name in population.resemble or {}:
+            if name not in known:
+                yield (*loc, "resemble", name), foreign("variable", name, known)
+    for i, rule in enumerate(p.rules):
+        for key in ("when", "after"):
+            if p.disease != "ms" and getattr(rule, key, None) == "relapse":
+                yield ("rules", i, key), f"there are no relapses in {p.disease}; name an endpoint"
+    if p.disease != "ms" and p.visits.at_relapse:
+        yield ("visits", "at_relapse"), f"there are no relapses in {p.disease}; remove it"
+    for below, use in p.endpoints.located():
+        if use.id in definitions() and p.disease not in diseases_of(use.id):
+            of = [name for name in definitions() if p.disease in diseases_of(name)]
+            yield ("endpoints", *below, "id"), foreign("endpoint", use.id, of)
+    for loc, therapy in _given(p):
+        if p.disease not in FAMILIES[family_of(therapy)].on:
+            of = [t for t in modelled() if p.disease in FAMILIES[family_of(t)].on]
+            yield loc, f"therapy '{therapy}' has no model in {p.disease}{did_you_mean(therapy, of)}"
+
+
+def _given(p: Protocol) -> Iterator[tuple[Loc, str]]:
+    """Yield each therapy that an arm or a rule may give, with its path."""
+    entries: list[tuple[Loc, Any]] = [
+        (("arms", name, "regimen", i), e) for name, arm in p.arms.items() for i, e in enumerate(arm.regimen)
+    ]
+    entries += [(("rules", i, "to"), r.entry) for i, r in enumerate(p.rules) if isinstance(r, WhenRule) and r.entry]
+    for loc, entry in entries:
+        if isinstance(entry, Treatment):
+            yield (*loc, "therapy"), entry.therapy
+        else:
+            yield from (((*loc, "of"), name) for name in entry.of)
 
 
 def _evidence(p: Protocol) -> Iterator[tuple[Loc, str]]:

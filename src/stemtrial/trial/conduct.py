@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemtrial import tables
-from stemtrial.cohort.recruit import Recruits
+from stemtrial.cohort.recruit import Recruits, clinic_of
 from stemtrial.kernel import Kernel, derive_seed
 from stemtrial.tables import Table
 from stemtrial.therapy.prescribe import kernel_harms
@@ -28,9 +28,20 @@ from stemtrial.trial.examine import Examiner
 from stemtrial.trial.protocol import Protocol
 from stemtrial.trial.ward import Ints, Ward
 
-SCREENED = ("age_years", "disease_duration_years", "relapses_last_12_months", "relapses_last_24_months")
 DEATH_GRADE = 5
-OBSERVED = ("visits", "relapses", "mri", "adverse_events", "disposition")
+NONE = -1
+"""Kind of an event that a disease does not have."""
+OBSERVED: Mapping[str, tuple[str, ...]] = {
+    "ms": ("visits", "relapses", "mri", "adverse_events", "disposition"),
+    "als": ("visits", "milestones", "adverse_events", "disposition"),
+}
+"""Tables that a trial of a disease keeps as it goes, beside ``patients``."""
+MILESTONES: Mapping[str, tuple[str, str]] = {
+    "niv": ("niv", "niv"),
+    "gastrostomy": ("gastrostomy", "gastrostomy"),
+    "tracheostomy": ("permanent_ventilation", "tracheostomy"),
+}
+"""Events of the kernel that are milestones of a disease: how they are recorded at value 0 and at value 1."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +80,7 @@ class _Conduct:
         constants = constants_at_entry(protocol, recruits, who, parameters)
         state = {s: recruits.state[s][who.drawn] for s in kernel.states if s in recruits.state}
         self.people = kernel.population(who.replicate, who.place, constants, state)
-        self.screening = {c: recruits.screening[c][who.drawn] for c in SCREENED}
+        self.screening = {c: recruits.screening[c][who.drawn] for c in clinic_of(protocol.disease).screened}
         self.recruit, self.female = recruits.index[who.drawn], constants["female"]
         self.book = Book(len(ward) // len(replicates), replicates)
         self.examiner = Examiner(ward, kernel, constants, recruits.rater_h[who.drawn].copy(), self.book, truth)
@@ -79,10 +90,12 @@ class _Conduct:
         self.truth = truth
         self.wait = int(parameters["trial.relapse_visit_days"])
         self.kinds = {v: k for k, v in kernel.model.event_kinds.items()}
+        self.relapse = kernel.model.event_kinds.get("relapse", NONE)
         self.harms = kernel_harms()
-        self.fatal = {"death": "other cause"} | {
+        fatal = {"death": "other cause"} | {
             k: "treatment-related" for k, (harm, _) in self.harms.items() if harm.grade == DEATH_GRADE
         }
+        self.fatal = {k: why for k, why in fatal.items() if k in kernel.model.event_kinds}
         self.failed: set[int] = set()
         self.overflow = 0
 
@@ -123,7 +136,7 @@ class _Conduct:
         self.book.write("disposition", left, day=ward.now[left], event="completed")
         exposure = self.dosing.exposure(ward.end)
         self.dosing.harms(exposure, ward.end)
-        names = [*OBSERVED, *(["truth_visits"] if self.truth else [])]
+        names = [*OBSERVED[self.protocol.disease], *(["truth_visits"] if self.truth else [])]
         effects = ward.effects.drawn(self.protocol.blinding.rater == "open")
         return Trial(self._observed(names) | {"exposure": exposure}, len(self.failed), self.overflow, effects)
 
@@ -151,7 +164,7 @@ class _Conduct:
             target = np.minimum(ward.who.visit_day[going, number], ward.end[going])
             backup = self.people.state[:, going].copy()
             observed, events = self._advance(going, target)
-            told = events["kind"] == self.kernel.event("relapse")
+            told = events["kind"] == self.relapse
             stop = target.copy()
             if self.protocol.visits.at_relapse:
                 np.minimum.at(stop, events["patient"][told], events["day"][told] + self.wait)
@@ -167,9 +180,9 @@ class _Conduct:
             followed = ward.active[going]
             relapse_visit = followed & (stop < target)
             arrived = followed & (stop >= target) & (ward.who.visit_day[going, number] <= ward.end[going])
-            before = ward.last_edss[going]
+            before = ward.last[going]
             self.examiner.visit(going, observed, np.flatnonzero(relapse_visit), -1, self.people.state)
-            self._relapses(going, events, told & keep, np.where(relapse_visit, ward.last_edss[going] - before, np.nan))
+            self._relapses(going, events, told & keep, np.where(relapse_visit, ward.last[going] - before, np.nan))
             self.examiner.visit(going, observed, np.flatnonzero(arrived), number, self.people.state)
             rows = going[relapse_visit]
             self.decisions.at_relapse(rows)
@@ -197,6 +210,9 @@ class _Conduct:
             rows, day = going[events["patient"][mine]], events["day"][mine]
             if name in self.harms:
                 self.book.harm(*self.harms[name], rows, day)
+            if name in MILESTONES:
+                told = np.array(MILESTONES[name])[(events["value"][mine] > 0.5).astype(int)]
+                self.book.write("milestones", rows, day=day, event=told)
             if name in self.fatal:
                 self.book.write("disposition", rows, day=day, event="died", reason=self.fatal[name])
                 self.ward.active[rows] = False

@@ -29,8 +29,9 @@ class TrialEffects:
     centre : ndarray, shape (replicates,)
         Factor above 0 on the action of those families; 1 where none is given.
     rating_bias : ndarray, shape (replicates,)
-        Grades that an open rater adds to the affected systems of a patient who was just treated; it fades with
-        ``trial.rating_bias_days`` (:class:`stemtrial.trial.examine.Examiner`). 0 where raters are blind.
+        What an open rater adds to the findings of a patient who was just treated: of MS grades of the affected systems,
+        of ALS the function behind each item; it fades with ``trial.rating_bias_days.<disease>``
+        (:class:`stemtrial.trial.examine.Examiner`). 0 where raters are blind.
     """
 
     optimistic: dict[str, Floats]
@@ -60,13 +61,15 @@ class TrialEffects:
 
 
 def trial_effects(
-    families: Collection[str], rater_open: bool, seed: int, replicates: NDArray[np.int64],
+    disease: str, families: Collection[str], rater_open: bool, seed: int, replicates: NDArray[np.int64],
     parameters: Mapping[str, float],
 ) -> TrialEffects:  # fmt: skip
     """Draw the effects of some replicates.
 
     Parameters
     ----------
+    disease : str
+        Disease of its patients.
     families : collection of str
         Families that the trial may give.
     rater_open : bool
@@ -76,12 +79,12 @@ def trial_effects(
     replicates : ndarray of int64
         Which replicates.
     parameters : mapping
-        One draw; reads ``trial.centre_sd``, ``trial.rating_bias``, ``trial.rating_bias_sd`` and the weight of each
-        hypothesis, of which 0 and 1 force it.
+        One draw; reads ``trial.centre_sd``, ``trial.rating_bias.<disease>``, ``trial.rating_bias_sd.<disease>`` and
+        the weight of each hypothesis, of which 0 and 1 force it.
     """
     which = np.asarray(replicates, np.uint64) << np.uint64(32)
     n = len(which)
-    weights = {f: h for f in sorted(families) if (h := FAMILIES[f].hypothesis) is not None}
+    weights = {f: h for f in sorted(families) if (h := FAMILIES[f].hypothesis.get(disease)) is not None}
     optimistic = {
         f: (uniforms(seed, which, 0, f"trial.optimistic.{f}")[:, 0] < parameters[w]).astype(float)
         for f, w in weights.items()
@@ -91,5 +94,5 @@ def trial_effects(
         centre = np.exp(parameters["trial.centre_sd"] * normals(seed, which, 0, "trial.centre")[:, 0])
     if rater_open:
         z = normals(seed, which, 0, "trial.rating_bias")[:, 0]
-        bias = parameters["trial.rating_bias"] + parameters["trial.rating_bias_sd"] * z
+        bias = parameters[f"trial.rating_bias.{disease}"] + parameters[f"trial.rating_bias_sd.{disease}"] * z
     return TrialEffects(optimistic, centre, bias)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stemtrial.cohort.recruit import Recruits
+from stemtrial.cohort.recruit import Recruits, clinic_of
 from stemtrial.errors import InputError
 from stemtrial.kernel import uniforms
 from stemtrial.therapy.prescribe import family_of
@@ -22,8 +22,6 @@ from stemtrial.trial.rules import HazardRule, WhenRule
 
 Ints = NDArray[np.int64]
 NEVER = 1 << 40
-CARE = ("interferon_beta", "methylprednisolone")
-"""What people may be treated with before they enter, and every reported relapse is."""
 
 
 def therapies_of(protocol: Protocol) -> tuple[str, ...]:
@@ -40,14 +38,14 @@ def therapies_of(protocol: Protocol) -> tuple[str, ...]:
 
 
 def families_of(protocol: Protocol) -> tuple[str, ...]:
-    """Therapy families that any arm, rule or crossover may give, and those of care before entry and of relapses.
+    """Therapy families that any arm, rule or crossover may give, and those of the care of the disease.
 
     Raises
     ------
     InputError
         If a therapy of the catalogue has no model yet.
     """
-    return tuple(sorted({family_of(name) for name in (*CARE, *therapies_of(protocol))}))
+    return tuple(sorted({family_of(name) for name in (*clinic_of(protocol.disease).care, *therapies_of(protocol))}))
 
 
 def parameters_of(protocol: Protocol, parameters: Mapping[str, float]) -> Mapping[str, float]:
@@ -240,7 +238,10 @@ def constants_at_entry(
     protocol: Protocol, recruits: Recruits, entrants: Entrants, parameters: Mapping[str, float]
 ) -> dict[str, NDArray[np.float64]]:
     """Constants of the patients; how readily relapses without a lesion are reported is a property of the trial."""
+    known = {c: v[entrants.drawn] for c, v in recruits.constants.items()}
+    if protocol.disease != "ms":
+        return known
     told = np.empty(len(entrants.drawn))
     for course in np.unique(entrants.course).tolist():
         told[entrants.course == course] = parameters[f"cohort.ascertainment.{protocol.ascertained(course)}"]
-    return {c: v[entrants.drawn] for c, v in recruits.constants.items()} | {"ascertainment": told}
+    return known | {"ascertainment": told}

@@ -7,12 +7,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Strict, Tag, model_validator
 
-from stemtrial.cohort.eligibility import VARIABLES, Eligibility, parse_rule
+from stemtrial.cohort.eligibility import Eligibility, parse_rule
+from stemtrial.cohort.variables import VARIABLES
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.trial.parts import Number, Part, Positive, fail
 
-CourseName = Literal["rrms", "cis", "spms", "ppms", "paediatric"]
-CareName = Literal["none", "platform_drugs"]
+CourseName = Literal["rrms", "cis", "spms", "ppms", "paediatric", "als"]
+CareName = Literal["none", "platform_drugs", "riluzole"]
 Era = Annotated[float, Strict(), Field(ge=0.1, le=5)]
 SHARES_SUM = 1e-6
 """How far the shares of courses may be from 1 together."""
@@ -43,11 +44,12 @@ class Population(Part):
     Parameters
     ----------
     course : str or dict of str to float
-        Course of MS at entry: ``rrms``, ``cis`` (a first attack), ``spms``, ``ppms`` or ``paediatric`` (relapsing MS
-        before adulthood); or the share of each, ``{rrms: 0.48, spms: 0.52}``, of which every trial gets its fixed
-        numbers by largest remainder.
-    care_before_entry : {"none", "platform_drugs"}
-        Treatment policy before the trial: none, or a first-line drug once relapses are reported.
+        Course at entry: ``rrms``, ``cis`` (a first attack), ``spms``, ``ppms`` or ``paediatric`` (relapsing MS
+        before adulthood), or ``als``; or the share of each, ``{rrms: 0.48, spms: 0.52}``, of which every trial
+        gets its fixed numbers by largest remainder.
+    care_before_entry : {"none", "platform_drugs", "riluzole"}
+        Treatment policy before the trial: none; in MS a first-line drug once relapses are reported; in ALS riluzole,
+        which a share of people take from the diagnosis on and go on taking.
     eligibility : tuple of str
         Rules of :mod:`stemtrial.cohort.eligibility`, all to be met. A rule may speak of one course of several:
         ``course != spms or edss >= 4``.

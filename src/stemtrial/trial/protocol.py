@@ -48,7 +48,7 @@ class Protocol(Part):
         Its name: small letters, digits, ``_`` and ``-``.
     title : str
         One line.
-    disease : {"ms"}
+    disease : {"ms", "als"}
         Which model.
     population, accrual, blinding, arms, visits, rules, endpoints
         See the classes.
@@ -70,7 +70,7 @@ class Protocol(Part):
     relapse_treatment : {"methylprednisolone", "none"}
         What every reported relapse is treated with.
     instruments : tuple of str
-        What is measured beside the EDSS, the scan and what the endpoints need.
+        What is measured beside the EDSS and the scan, or the ALSFRS-R, and what the endpoints need.
     reproduces : str, optional
         Id of the published study.
     claims : tuple of str
@@ -85,7 +85,7 @@ class Protocol(Part):
 
     protocol: ProtocolName
     title: Text
-    disease: Literal["ms"]
+    disease: Literal["ms", "als"]
     population: Population
     accrual: Accrual
     blinding: Blinding

@@ -34,7 +34,7 @@ def recruit_for(
     protocol : Protocol
         Whom it wants, and how many.
     kernel : Kernel
-        With the families ``drugs`` and ``steroids``.
+        With the families of the care of the disease.
     draws, draw
         Parameters, and which draw of them.
     threads : int
@@ -89,7 +89,7 @@ def care_of(protocol: Protocol, pool: Pool | None = None) -> Care:
             raise InputError(f"the trial recruits from several pools ({names}); use recruit_for, which asks each")
     length, _, start = days_of(protocol)
     p = pool.population
-    return Care(pool.course, p.care_before_entry, (start, start + length / 365.25), p.era)
+    return Care(protocol.disease, pool.course, p.care_before_entry, (start, start + length / 365.25), p.era)
 
 
 def _find(pools: list[Pool], needed: list[int], look: Callable[[Pool, int], Recruits]) -> list[Recruits]:

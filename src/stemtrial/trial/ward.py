@@ -42,8 +42,8 @@ class Ward:
         Whether they are followed.
     crossed : ndarray of bool
         Whether they have crossed over to another arm.
-    last_edss : ndarray
-        EDSS as last rated.
+    last : ndarray
+        What the disease is told by at a visit (of MS the EDSS, of ALS the ALSFRS-R), as last rated.
     treated_from : ndarray of int64
         Day of the first therapy that is more than a sham, as planned today; ``NEVER`` without any.
     why : dict of int to str
@@ -60,7 +60,7 @@ class Ward:
     end: Ints = field(init=False)
     active: Bools = field(init=False)
     crossed: Bools = field(init=False)
-    last_edss: NDArray[np.float64] = field(init=False)
+    last: NDArray[np.float64] = field(init=False)
     treated_from: Ints = field(init=False)
     why: dict[int, str] = field(default_factory=dict)
 
@@ -69,14 +69,16 @@ class Ward:
         self.now = np.zeros(len(self), np.int64)
         self.active = self.end > 0
         self.crossed = np.zeros(len(self), bool)
-        self.last_edss = np.full(len(self), np.nan)
+        self.last = np.full(len(self), np.nan)
         self.treated_from = np.full(len(self), NEVER)
         self.arms = tuple(self.protocol.arms)
         self.identity = self.who.identity
         self.arm = self.who.arm
         replicates, self.trial = np.unique(self.who.replicate.astype(np.int64), return_inverse=True)
         families, rater_open = families_of(self.protocol), self.protocol.blinding.rater == "open"
-        self.effects = trial_effects(families, rater_open, self.seed, replicates, self.parameters)
+        self.effects = trial_effects(
+            self.protocol.disease, families, rater_open, self.seed, replicates, self.parameters
+        )
 
     def __len__(self) -> int:
         return len(self.who.arm)

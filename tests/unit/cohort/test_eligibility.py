@@ -199,7 +199,7 @@ def test_a_check_that_would_be_too_large_refuses_nothing_and_ends():
         (
             "course >= rrms",
             "rule 'course >= rrms': 'course >= rrms' compares a category; write 'course == rrms' "
-            "(rrms, cis, spms, ppms, paediatric)",
+            "(rrms, cis, spms, ppms, paediatric, als)",
         ),
         ("__import__('os')", "rule '__import__('os')': ''os')' is not understood; see the grammar"),
         ("(" * 30 + "edss > 1" + ")" * 30, None),

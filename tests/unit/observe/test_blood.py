@@ -17,8 +17,8 @@ QUIET = {f"{k}.{name}": 0.0 for k in ("blood_person_sd_log", "blood_sd_log") for
 def view(day=0, n=N, **observed):
     seen = {k: np.full(n, float(v)) for k, v in observed.items()}
     return View(
-        5, np.arange(n, dtype=np.uint64), np.full(n, day), seen, {}, np.full(n, 3.0), np.zeros((n, 7), np.int8),
-        np.full(n, 900.0),
+        5, np.arange(n, dtype=np.uint64), np.full(n, day), seen, {},
+        {"edss": np.full(n, 3.0), "fs": np.zeros((n, 7), np.int8)},
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from stemtrial.errors import InputError
 from stemtrial.observe import (
     FS_MAX,
     N_NORMALS,
+    N_SLOW,
     Deficits,
     EdssParameters,
     EdssRater,
@@ -207,7 +208,7 @@ def test_step_never_falls_when_a_grade_rises(fs, k):
 
 
 def test_rating_without_error_is_the_true_step():
-    r = rate_edss(deficits(F), weights(W), 0, RaterState.fresh(len(F)), np.zeros((len(F), N_NORMALS)))
+    r = rate_edss(deficits(F), weights(W), 0, RaterState.fresh(len(F), N_SLOW), np.zeros((len(F), N_NORMALS)))
     np.testing.assert_array_equal(r.edss, true_edss(deficits(F), weights(W)))
 
 
@@ -220,7 +221,7 @@ def test_ambulation_has_to_exceed_its_threshold():
 
 def test_rating_is_pure_and_the_rater_repeats_itself():
     n = len(F)
-    state = RaterState.fresh(n)
+    state = RaterState.fresh(n, N_SLOW)
     rater = EdssRater(seed=3)
     first = rater.rate(np.arange(n), 10, deficits(F), weights(W), state)
     assert (state.h == 0).all()
@@ -240,9 +241,9 @@ def test_open_label_bias_shifts_affected_systems_only():
     normals = np.zeros((2, N_NORMALS))
     f = deficits([[0.2] * 5, [0.0] * 5])
     w = PatientWeights(0.5, 0.5, 0.03)
-    blind = rate_edss(f, w, 0, RaterState.fresh(2), normals)
-    kind = rate_edss(f, w, 0, RaterState.fresh(2), normals, beta_open=-1.0)
-    harsh = rate_edss(f, w, 0, RaterState.fresh(2), normals, beta_open=[0.0, 5.0])
+    blind = rate_edss(f, w, 0, RaterState.fresh(2, N_SLOW), normals)
+    kind = rate_edss(f, w, 0, RaterState.fresh(2, N_SLOW), normals, beta_open=-1.0)
+    harsh = rate_edss(f, w, 0, RaterState.fresh(2, N_SLOW), normals, beta_open=[0.0, 5.0])
     assert (kind.fs[0] == blind.fs[0] - 1).all()
     assert kind.edss[0] < blind.edss[0]
     assert harsh.edss[1] == blind.edss[1] == 0.0
@@ -251,7 +252,7 @@ def test_open_label_bias_shifts_affected_systems_only():
 def test_one_row_and_no_rows():
     assert true_edss(Deficits(0.1, 0.1, 0.1, 0.1, 0.1), PatientWeights(0.5, 0.5, 0.03)).shape == (1,)
     none = np.empty(0)
-    r = EdssRater(1).rate(none, 0, Deficits(*[none] * 5), PatientWeights(none, none, none), RaterState.fresh(0))
+    r = EdssRater(1).rate(none, 0, Deficits(*[none] * 5), PatientWeights(none, none, none), RaterState.fresh(0, N_SLOW))
     assert r.edss.shape == (0,)
     assert r.fs.shape == (0, 7)
     assert edss_from_fs(np.empty((0, 7))).shape == (0,)
@@ -268,12 +269,12 @@ def test_refusals_name_the_value():
     with pytest.raises(InputError, match="shape"):
         true_edss(good._replace(sc=[0.1, 0.2], it=[0.1, 0.2, 0.3]), w)
     with pytest.raises(InputError, match=r"\(1, 17\)"):
-        rate_edss(good, w, 0, RaterState.fresh(1), np.zeros((1, 3)))
-    later = rate_edss(good, w, 30, RaterState.fresh(1), z).state
+        rate_edss(good, w, 0, RaterState.fresh(1, N_SLOW), np.zeros((1, 3)))
+    later = rate_edss(good, w, 30, RaterState.fresh(1, N_SLOW), z).state
     with pytest.raises(InputError, match="day 29 of row 0 lies before its last rating, day 30"):
         rate_edss(good, w, 29, later, z)
     with pytest.raises(InputError, match="beta_open must be finite"):
-        rate_edss(good, w, 0, RaterState.fresh(1), z, beta_open=np.nan)
+        rate_edss(good, w, 0, RaterState.fresh(1, N_SLOW), z, beta_open=np.nan)
     with pytest.raises(InputError, match="FS grade cerebral must be an integer 0-5, not 6"):
         edss_from_fs([[0, 0, 0, 0, 0, 0, 6]])
     with pytest.raises(InputError, match=r"not 1\.5"):

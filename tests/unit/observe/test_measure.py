@@ -23,14 +23,14 @@ def visit(n=400, day=84, seed=1, **changes):
     observed |= {
         "age_years": rng.uniform(10, 70, n), "nfl_pg_ml": rng.lognormal(2.3, 0.5, n),
         "demyelinated_on_ml": rng.gamma(1, 0.05, n), "smouldering": rng.gamma(1, 0.5, n),
-        "gd_lesions": rng.poisson(1.0, n).astype(float),
+        "gd_lesions": rng.poisson(1.0, n).astype(float), "days_since_relapse": rng.integers(0, 900, n).astype(float),
     }  # fmt: skip
     constants = {"w_it": rng.beta(4, 4, n), "w_sc": rng.beta(6, 6, n), "res": np.full(n, 0.028)}
     constants["nfl"] = rng.lognormal(0, 0.3, n)
     given_ = {
         "seed": 7, "patient": np.arange(n, dtype=np.uint64), "day": np.full(n, day), "observed": observed,
-        "constants": constants, "edss": rng.choice(STEPS, n), "fs": rng.integers(0, 5, (n, 7)).astype(np.int8),
-        "days_since_relapse": rng.integers(0, 900, n).astype(float),
+        "constants": constants,
+        "rated": {"edss": rng.choice(STEPS, n), "fs": rng.integers(0, 5, (n, 7)).astype(np.int8)},
     }  # fmt: skip
     return View(**(given_ | changes))
 
@@ -39,8 +39,8 @@ def taken(view, rows):
     """The visit of some of the patients, in another order."""
     return View(
         view.seed, view.patient[rows], view.day[rows], {k: v[rows] for k, v in view.observed.items()},
-        {k: v[rows] for k, v in view.constants.items()}, view.edss[rows], view.fs[rows],
-        view.days_since_relapse[rows], {k: v[rows] for k, v in view.earlier.items()}, view.stream,
+        {k: v[rows] for k, v in view.constants.items()}, {k: v[rows] for k, v in view.rated.items()},
+        {k: v[rows] for k, v in view.earlier.items()}, view.stream,
     )  # fmt: skip
 
 
@@ -76,11 +76,12 @@ def test_readings_keep_range_and_grid_and_are_missing_only_after_baseline(f, age
     observed = {f"f_{r}": np.array([x]) for r, x in zip(REGIONS, f, strict=True)}
     observed |= {"age_years": np.array([age]), "smouldering": np.array([smouldering]), "gd_lesions": np.array([n])}
     observed |= {"demyelinated_on_ml": np.array([volume]), "nfl_pg_ml": np.array([volume])}
+    observed |= {"days_since_relapse": np.array([float(day)])}
     one = np.array([1.0])
     view = View(
         seed, np.array([5], np.uint64), np.array([day]), observed,
-        {"w_it": one / 2, "w_sc": one / 2, "res": one * 0.03, "nfl": one}, one * 2, np.zeros((1, 7), np.int8),
-        one * day, {"sdmt": np.array([n])},
+        {"w_it": one / 2, "w_sc": one / 2, "res": one * 0.03, "nfl": one},
+        {"edss": one * 2, "fs": np.zeros((1, 7), np.int8)}, {"sdmt": np.array([n])},
     )  # fmt: skip
     for name, values in measure(view, NAMES).items():
         scale, x = instruments()[name], values[0]
@@ -120,8 +121,12 @@ def test_utility_falls_from_step_to_step_save_where_the_published_one_does_not()
     means = list(at.values())
     assert means == sorted(means, reverse=True)
     assert means[0] == pytest.approx(0.85, abs=0.04)  # the best answer, 1, cuts the spread
-    recent = measure(visit(days_since_relapse=np.zeros(400)), ["eq5d"], COMPLETE)["eq5d"]
-    long_ago = measure(visit(days_since_relapse=np.full(400, 999.0)), ["eq5d"], COMPLETE)["eq5d"]
+    recent, long_ago = (
+        measure(
+            visit(observed=visit().observed | {"days_since_relapse": np.full(400, days)}), ["eq5d"], COMPLETE
+        )["eq5d"]
+        for days in (0.0, 999.0)
+    )
     assert (recent - long_ago).min() == pytest.approx(-0.071)
 
 
@@ -211,12 +216,13 @@ READS = {  # what each instrument reads, and a value that it must refuse
 def spoilt(column, value):
     view = visit(n=20)
     if column == "fs":
-        return visit(n=20, fs=np.where(np.arange(20)[:, None] == 3, value, view.fs).astype(np.int8))
+        fs = np.where(np.arange(20)[:, None] == 3, value, view.rated["fs"]).astype(np.int8)
+        return visit(n=20, rated=view.rated | {"fs": fs})
     bad = np.where(np.arange(20) == 3, value, 1.0)
     if column == "earlier":
         return visit(n=20, earlier={"sdmt": bad})
-    if column in ("edss", "days_since_relapse"):
-        return visit(n=20, **{column: bad})
+    if column == "edss":
+        return visit(n=20, rated=view.rated | {"edss": bad})
     where = "constants" if column in view.constants else "observed"
     old = getattr(view, where)
     return visit(n=20, **{where: old | {column: np.where(np.arange(20) == 3, value, old[column])}})
@@ -248,9 +254,9 @@ def test_rounding_beyond_the_ends_of_a_fraction_is_not_refused():
         (lambda: measure(visit(constants={}), ["t25fw_s"]), "constant 'w_it' is not in the visit"),
         (lambda: measure(visit(), ["mfis"], {"mfis.bas": 1.0}), "did you mean 'mfis.base'"),
         (lambda: measure(visit(), ["mfis"], {"missing_share.mfis": 1.0}), r"must lie in \[0, 1\), not 1.0"),
-        (lambda: visit(edss=np.zeros(3)), "edss of the visit has 3 rows; patient has 400"),
+        (lambda: visit(rated={"edss": np.zeros(3)}), "rated 'edss' of the visit has 3 rows; patient has 400"),
+        (lambda: measure(visit(rated={}), ["edss"]), "rating 'edss' is not in the visit"),
         (lambda: visit(earlier={"sdmt": np.zeros(3)}), "earlier 'sdmt' of the visit has 3 rows"),
-        (lambda: visit(fs=np.zeros((400, 8), np.int8)), r"fs of the visit has shape \(400, 8\); give \(400, 7\)"),
     ],
 )
 def test_refusals(call, message):

@@ -5,30 +5,35 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stemtrial.cohort.recruit import HISTORY, recruit
+from stemtrial.cohort.eligibility import Eligibility
+from stemtrial.cohort.recruit import Care, clinic_of, recruit
+from stemtrial.cohort.variables import VARIABLES
 from stemtrial.endpoint import definitions
 from stemtrial.errors import InputError
 from stemtrial.evidence import study
 from stemtrial.parameters import point_draw
 from stemtrial.predict import Settings, obstacles, predict
 from stemtrial.predict.estimate import STATISTICS, rows_of
-from stemtrial.predict.obstacles import ESTIMATORS, EXAMINED, estimators_of
+from stemtrial.predict.obstacles import ESTIMATORS, estimators_of
 from stemtrial.predict.summary import summarise
-from stemtrial.therapy import compose
-from stemtrial.trial.entry import families_of
+from stemtrial.therapy import compose, family_of
 from stemtrial.trial.parts import _AT_TIMES, EndpointUse
 from stemtrial.trial.protocol import load_protocol
-from stemtrial.trial.recruiting import care_of
 
 
 def test_mist_can_be_run():
     assert list(obstacles(load_protocol("mist"))) == []
 
 
-def test_screening_measures_what_obstacles_think_it_does():
-    p = load_protocol("mist")
-    people = recruit(compose("ms", families_of(p)), point_draw(), 0, care_of(p), p.population.criteria, 100)
-    assert set(people.screening) | {"course"} == HISTORY | EXAMINED | {"entry_year"}
+@pytest.mark.parametrize(("disease", "course"), [("ms", "rrms"), ("als", "als")])
+def test_screening_knows_every_variable_of_its_disease(disease, course):
+    clinic = clinic_of(disease)
+    kernel = compose(disease, {family_of(t) for t in clinic.care})
+    people = recruit(kernel, point_draw(), 0, Care(disease, course, "none", (2006.0, 2014.0)), Eligibility([]), 100)
+    known = {name for name, v in VARIABLES.items() if disease in v.diseases and not v.choices}
+    assert set(people.screening) >= known | {"entry_year"}
+    assert clinic.history <= {name for name, v in VARIABLES.items() if disease in v.diseases}
+    assert set(clinic.screened) <= set(people.screening)
 
 
 def test_every_kind_of_endpoint_has_its_estimators():

@@ -64,7 +64,7 @@ def orders(regimen, n=3):
             return n
 
     ward = Ward(
-        protocol=p, now=np.zeros(n, np.int64), last_edss=np.full(n, 3.0), parameters={}, trial=np.zeros(n, np.int64),
+        protocol=p, now=np.zeros(n, np.int64), last=np.full(n, 3.0), parameters={}, trial=np.zeros(n, np.int64),
         treated_from=np.full(n, NEVER), effects=TrialEffects({}, np.ones(1), np.zeros(1)),
         who=SimpleNamespace(year=np.full(n, 2015.0)), uniform=lambda stream, rows, day: np.array([0.1, 0.4, 0.9])[rows],
     )  # fmt: skip

@@ -16,23 +16,23 @@ from stemtrial.trial.effects import trial_effects
 from stemtrial.trial.regimen import Treatment
 
 IFN = {"therapy": "interferon_beta"}
-P = {"trial.centre_sd": 0.7, "trial.rating_bias": -0.25, "trial.rating_bias_sd": 0.2, "drugs.weight": 0.3}
+P = {"trial.centre_sd": 0.7, "trial.rating_bias.ms": -0.25, "trial.rating_bias_sd.ms": 0.2, "drugs.weight": 0.3}
 OPEN = {"patient": "open", "rater": "open"}
 
 
 @pytest.fixture
 def hypothetical(monkeypatch):
     """The family of drugs, as if its action were a hypothesis."""
-    monkeypatch.setitem(FAMILIES, "drugs", dataclasses.replace(FAMILIES["drugs"], hypothesis="drugs.weight"))
+    monkeypatch.setitem(FAMILIES, "drugs", dataclasses.replace(FAMILIES["drugs"], hypothesis={"ms": "drugs.weight"}))
 
 
 def drawn(n=2000, families=("drugs", "steroids"), rater_open=True, seed=1, **changed):
-    return trial_effects(families, rater_open, seed, np.arange(n), P | changed)
+    return trial_effects("ms", families, rater_open, seed, np.arange(n), P | changed)
 
 
 def test_a_replicate_has_the_same_effects_alone_and_among_many(hypothetical):
     many = drawn(50)
-    one = trial_effects(("drugs",), True, 1, np.array([7]), P)
+    one = trial_effects("ms", ("drugs",), True, 1, np.array([7]), P)
     for a, b in zip(many.drawn(True).values(), one.drawn(True).values(), strict=True):
         assert a[7] == b[0]
     assert list(many.drawn(True)) == ["optimistic.drugs", "centre", "rating_bias"]
@@ -88,8 +88,8 @@ def edss(t, arm):
 
 def test_an_open_rater_leans_on_the_treated_only_and_from_their_treatment_on(run):
     p = protocol(arms([], [IFN | {"day": 300}]), blinding=OPEN)
-    fair = run(p, **{"trial.rating_bias": 0.0, "trial.rating_bias_sd": 0.0})
-    lean = run(p, **{"trial.rating_bias": -1.5, "trial.rating_bias_sd": 0.0})
+    fair = run(p, **{"trial.rating_bias.ms": 0.0, "trial.rating_bias_sd.ms": 0.0})
+    lean = run(p, **{"trial.rating_bias.ms": -1.5, "trial.rating_bias_sd.ms": 0.0})
     assert (lean.effects["rating_bias"] == -1.5).all()
     np.testing.assert_array_equal(edss(fair, "arm0")[0], edss(lean, "arm0")[0])
     (a, day), (b, _) = edss(fair, "arm1"), edss(lean, "arm1")
@@ -100,7 +100,7 @@ def test_an_open_rater_leans_on_the_treated_only_and_from_their_treatment_on(run
 
 def test_a_blinded_rater_does_not_lean(run):
     p = protocol(arms([], [IFN]))
-    a, b = run(p), run(p, **{"trial.rating_bias": -1.5})
+    a, b = run(p), run(p, **{"trial.rating_bias.ms": -1.5})
     assert a.effects == {}
     np.testing.assert_array_equal(a.tables["visits"]["edss"], b.tables["visits"]["edss"])
 
@@ -118,8 +118,8 @@ def test_effects_stand_in_the_order_of_the_replicates_and_do_not_depend_on_the_o
 def test_who_was_to_be_treated_but_stopped_before_is_not_treated(run):
     stop = [{"when": "relapse", "action": "stop"}]
     p = protocol(arms([], [IFN | {"day": 700}]), rules=stop, blinding=OPEN, months=(0, 6, 12, 24, 30))
-    changed = {"trial.rating_bias_sd": 0.0}
-    fair, lean = run(p, **changed | {"trial.rating_bias": 0.0}), run(p, **changed | {"trial.rating_bias": -1.5})
+    changed = {"trial.rating_bias_sd.ms": 0.0}
+    fair, lean = run(p, **changed | {"trial.rating_bias.ms": 0.0}), run(p, **changed | {"trial.rating_bias.ms": -1.5})
     stopped = fair.tables["relapses"]
     who = set(zip(stopped["replicate"][stopped["day"] < 650], stopped["patient"][stopped["day"] < 650], strict=True))
     v = fair.tables["visits"]

@@ -1,7 +1,7 @@
 """How people with ALS are found and screened: some time after the diagnosis, after a run-in of monthly visits.
 
-Screening happens on a day that has nothing to do with the course of the disease, months after the diagnosis; whoever has
-died by then, or breathes by a machine, is not found.
+Screening happens on a day that has nothing to do with the course of the disease, months after the diagnosis; whoever
+has died by then, or breathes by a machine, is not found.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemtrial.cohort.als.population import SITES, people_at_onset
-from stemtrial.cohort.clinic import BATCH, RUN_IN_SEED, Arrays, Care, Clinic, Funnel, packed
+from stemtrial.cohort.clinic import RUN_IN_SEED, Arrays, Care, Clinic, Funnel, packed
 from stemtrial.cohort.eligibility import Eligibility
 from stemtrial.disease.als import MONTH
 from stemtrial.kernel import MAX_AMOUNTS, YEAR, Kernel, Schedule, uniforms
@@ -46,14 +46,14 @@ def _steps(care: Care, rules: Eligibility) -> list[str]:
 
 
 def _batch(
-    kernel: Kernel, p: Mapping[str, float], care: Care, rules: Eligibility, first: int, threads: int
+    kernel: Kernel, p: Mapping[str, float], care: Care, rules: Eligibility, index: NDArray[np.uint64], threads: int
 ) -> Arrays:  # fmt: skip
-    index = np.arange(first, first + BATCH, dtype=np.uint64)
+    n = len(index)
     u = uniforms(RUN_IN_SEED, index, 0, "cohort.als.referral", 1)
     entry_year = care.entry_years[0] + (care.entry_years[1] - care.entry_years[0]) * u[:, 0]
     constants, state = people_at_onset(RUN_IN_SEED, index, p)
     if care.before_entry != "riluzole":
-        constants["riluzole"] = np.zeros(BATCH)
+        constants["riluzole"] = np.zeros(n)
     diagnosed = (constants["delay_months"] * MONTH).astype(np.int64)
     screened = diagnosed + (constants["referral_months"] * MONTH).astype(np.int64)
     people = kernel.population(0, index, constants, state)
@@ -73,11 +73,11 @@ def _batch(
         "disease_duration_years": screened / YEAR,
         "symptom_months": screened / MONTH,
         "months_since_diagnosis": (screened - diagnosed) / MONTH,
-        "course": np.full(BATCH, care.course),
+        "course": np.full(n, care.course),
         "onset_site": np.array(SITES)[constants["onset_region"].astype(np.int64)],
         **{k: constants[k] for k in ("c9orf72", "sod1", "riluzole")},
     }
-    ordered, funnel = CLINIC.ordered(rules), Funnel(BATCH)
+    ordered, funnel = CLINIC.ordered(rules), Funnel(n)
     funnel.keep((seen["alive"][here] > 0.5) & (seen["ventilated"][here] < 0.5))
     for rule in ordered:
         if rule.variables <= HISTORY:
@@ -104,7 +104,7 @@ def _batch(
     items = np.stack([rated[i] for i in ITEMS], axis=1)
     columns |= {
         "alsfrs_r_lowest_item": items.min(1),
-        "regions_involved": sum((items[:, k : k + 3] < 4).any(1).astype(float) for k in (0, 3, 6)),
+        "regions_involved": np.sum([(items[:, k : k + 3] < 4).any(1) for k in (0, 3, 6)], axis=0),
         "alsfrs_r_slope_from_onset": (48.0 - rated["alsfrs_r"]) / np.maximum(columns["symptom_months"], 1.0),
         "alsfrs_r_change_last_12_weeks": rated["alsfrs_r"] - total[:, _VISITS.index(84)],
         **{name: _slope(total, before) for name, before in RUN_IN_DAYS.items()},

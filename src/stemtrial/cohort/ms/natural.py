@@ -13,10 +13,20 @@ from numpy.typing import NDArray
 
 from stemtrial.cohort.ms.courses import progressive, walking_lost_a_year
 from stemtrial.cohort.ms.population import ONSETS, Onset, people_at_onset
-from stemtrial.cohort.recruit import deficits, weights
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.kernel import YEAR, Kernel, derive_seed, normals
-from stemtrial.observe import EdssRater, MriParameters, RaterState, functional_systems, nfl, scan, true_edss
+from stemtrial.observe import (
+    N_SLOW,
+    EdssRater,
+    MriParameters,
+    RaterState,
+    deficits,
+    functional_systems,
+    nfl,
+    scan,
+    true_edss,
+    weights,
+)
 from stemtrial.observe.parameters import EdssParameters, FluidParameters, from_draw, load
 from stemtrial.parameters import Draws
 from stemtrial.tables import Table, concat, make
@@ -136,7 +146,7 @@ def _chunk(
     place = np.full((n, v), -1)
     place[row, visit] = np.arange(m)
 
-    rater, held = EdssRater(seed, "natural.edss", load(EdssParameters, known)), RaterState.fresh(n)
+    rater, held = EdssRater(seed, "natural.edss", load(EdssParameters, known)), RaterState.fresh(n, N_SLOW)
     edss, pyramidal = np.empty(m), np.empty(m)
     for k, at in enumerate(days):
         who = np.flatnonzero(place[:, k] >= 0)

@@ -1,0 +1,138 @@
+"""What recruiting has to know of a disease: its courses, the care before a trial, and how its people are screened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemtrial.cohort.eligibility import Eligibility, Rule
+from stemtrial.kernel import Kernel, derive_seed
+
+Arrays = dict[str, NDArray[Any]]
+RUN_IN_SEED = derive_seed(0, "run-in")
+"""The pool is one for all seeds, so that it is simulated once; the trial draws from it under its own seed."""
+
+
+@dataclass(frozen=True)
+class Care:
+    """How people are treated and found before a trial.
+
+    Attributes
+    ----------
+    disease : str
+        Of :data:`stemtrial.disease.DISEASES`.
+    course : str
+        One of its courses.
+    before_entry : str
+        One of its policies: ``none``; of MS ``platform_drugs``, interferon for two years before screening; of ALS
+        ``riluzole``, which a share of people takes from the diagnosis on and goes on taking.
+    entry_years : (float, float)
+        Calendar years between which people are screened.
+    era : float or None
+        Activity of the period; None: by year of screening.
+    """
+
+    disease: str
+    course: str
+    before_entry: str
+    entry_years: tuple[float, float]
+    era: float | None = None
+
+
+Batch = Callable[[Kernel, Mapping[str, float], Care, Eligibility, NDArray[np.uint64], int], Arrays]
+
+
+@dataclass(frozen=True)
+class Clinic:
+    """How people with one disease are found, examined and let in.
+
+    Attributes
+    ----------
+    disease : str
+        Its name.
+    courses : mapping of str to str
+        Courses that a protocol may name, and what the people of each are called in a report.
+    policies : tuple of str
+        Ways of care before entry.
+    care : tuple of str
+        Therapies that people may have before entry or, whatever a protocol says, along the way.
+    lasting : tuple of str
+        Those of them that go on in a trial which does not give them itself.
+    history : frozenset of str
+        What screening knows without examining anybody; the other variables of the disease are examined.
+    screened : tuple of str
+        Screening variables that the table of patients keeps.
+    steps : callable
+        ``(care, rules)`` -> names of the steps of the funnel, the pool of people first.
+    batch : callable
+        ``(kernel, parameters, care, rules, index, threads)`` -> :func:`packed` of those among some people (their
+        identities in the pool) who pass.
+    """
+
+    disease: str
+    courses: Mapping[str, str]
+    policies: tuple[str, ...]
+    care: tuple[str, ...]
+    lasting: tuple[str, ...]
+    history: frozenset[str]
+    screened: tuple[str, ...]
+    steps: Callable[[Care, Eligibility], list[str]]
+    batch: Batch
+
+    def ordered(self, rules: Eligibility) -> list[Rule]:
+        """Rules on history first: they need no examination."""
+        return sorted(rules.rules, key=lambda r: not r.variables <= self.history)
+
+
+class Funnel:
+    """Who of a batch is left after each step.
+
+    Parameters
+    ----------
+    n : int
+        People at its top.
+    """
+
+    def __init__(self, n: int) -> None:
+        self.left = np.ones(n, bool)
+        self.counts = [n]
+
+    def keep(self, passed: NDArray[np.bool_]) -> None:
+        """Let those go on who pass one more step."""
+        self.left &= passed
+        self.counts.append(int(self.left.sum()))
+
+    def narrow(self) -> NDArray[np.int64]:
+        """Rows left; from now on, the funnel has a row for each of them."""
+        rows = np.flatnonzero(self.left)
+        self.left = np.ones(len(rows), bool)
+        return rows
+
+
+def packed(
+    funnel: Funnel, index: NDArray[Any], constants: Mapping[str, NDArray[Any]], state: Mapping[str, NDArray[Any]],
+    screening: Mapping[str, NDArray[Any]], rater_h: NDArray[np.float64],
+) -> Arrays:  # fmt: skip
+    """Return the people whom a funnel leaves as the flat arrays that the store keeps.
+
+    Parameters
+    ----------
+    funnel : Funnel
+        With a row for each of the people given.
+    index : ndarray of uint64, shape (people,)
+        Identities in the pool.
+    constants, state, screening : mapping of str to ndarray, shape (people,)
+        Constants with the clock starting at entry, state by name, and what screening saw; text is left out.
+    rater_h : ndarray, shape (people, processes)
+        Autocorrelated rating errors at screening.
+    """
+    left = funnel.left
+    out: Arrays = {"index": index[left].astype(np.int64), "funnel": np.array(funnel.counts)}
+    out |= {f"c:{k}": v[left] for k, v in constants.items()}
+    out |= {f"s:{k}": v[left] for k, v in state.items()}
+    out |= {f"x:{k}": v[left].astype(float) for k, v in screening.items() if v.dtype.kind not in "US"}
+    return out | {"rater_h": rater_h[left]}
