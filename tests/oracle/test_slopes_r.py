@@ -1,4 +1,4 @@
-"""Agreement with R's nlme, survival and stats on slopes, survival and ranks; answers frozen by fixtures/slopes_make.R."""
+"""Agreement with R (nlme, survival, stats) on slopes, survival and ranks; frozen by fixtures/slopes_make.R."""
 
 import json
 from pathlib import Path
@@ -90,11 +90,11 @@ def test_without_association_the_joint_model_is_two_models(hazard):
 def test_ranks_are_wilcoxons_where_comparison_is_plain(name):
     change = np.array(SETS[name]["data"]["change"], float)
     arm = np.array(SETS[name]["data"]["treated"]) == 1
-    nobody = np.full((1, len(arm)), np.nan)
+    everybody = np.ones((1, len(arm)), bool)
     if name == "growth":  # all alive, one visit
-        fit = an.cafs(change[None, :, None], nobody, [arm])
+        fit = an.cafs(change[None, :, None], everybody, ~everybody, [arm])
     else:  # all dead
-        fit = an.cafs(np.empty((1, len(arm), 0)), [change], [arm])
+        fit = an.cafs(np.empty((1, len(arm), 0)), [change], everybody, [arm])
     n1, n0 = arm.sum(), (~arm).sum()
     np.testing.assert_allclose(fit.p_value[0], SETS[name]["p"], rtol=1e-9)
     np.testing.assert_allclose(fit.probability.value[0], SETS[name]["statistic"] / (n1 * n0), rtol=1e-12)

@@ -1,7 +1,7 @@
 """Estimators: pure functions of arrays of shape (replicates, patients); one call analyses every replicate of a trial.
 
-What is measured at visits (slopes, ranks over visits) is of shape (replicates, patients, visits), NaN where there was no
-visit; long tables are scattered into it at once, ``values[row of patient, number of visit] = column``.
+What is measured at visits (slopes, ranks over visits) is of shape (replicates, patients, visits), NaN where there was
+no visit; long tables are scattered into it at once, ``values[row of patient, number of visit] = column``.
 
 All take ``include``, a mask of the analysis set, and give one estimate for each replicate. What they do where a
 replicate cannot be estimated is told once, in :class:`Estimate`.

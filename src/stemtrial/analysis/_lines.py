@@ -165,8 +165,8 @@ class Mixed:
             data.y * (d11 * self.w[0] + d12 * self.w[1]) + data.ty * (d12 * self.w[0] + d22 * self.w[1])
         )
 
-    def residual(self, mean: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
-        """Return u = Z' V^-1 (y - Z mean) for mean intercepts and slopes (replicates, patients)."""
+    def residual(self, mean: Floats) -> tuple[Floats, Floats]:
+        """Return u = Z' V^-1 (y - Z mean) for mean intercepts and slopes (2, replicates, patients)."""
         (w11, w12, w22), (w1, w2) = self.W, self.w
         return w1 - w11 * mean[0] - w12 * mean[1], w2 - w12 * mean[0] - w22 * mean[1]
 

@@ -101,7 +101,8 @@ def _step(h: Floats, g: Floats) -> Floats:
     size = np.maximum(size, FLAT * size.max(1, keepdims=True))
     size = np.maximum(size, np.finfo(float).tiny)
     along = np.einsum("rkj,rk->rj", axes, g) / size
-    return -np.einsum("rkj,rj->rk", axes, along)
+    step: Floats = -np.einsum("rkj,rj->rk", axes, along)
+    return step
 
 
 def _walk(

@@ -17,7 +17,7 @@ from stemtrial.analysis.means import mean
 from stemtrial.analysis.result import Estimate, t_interval
 from stemtrial.errors import InputError
 
-LOST = ("alive", "compare")
+LOST = ("compare", "alive")
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,11 @@ class RankComparison:
 
 
 @njit(error_model="numpy", nogil=True, cache=True)
-def pair_scores(change: Any, death: Any, alive_until: Any, include: Any, out: Any) -> None:
+def pair_scores(change: Any, time: Any, died: Any, include: Any, out: Any) -> None:
     """Sum of +1 for each patient who did worse and -1 for each who did better, per patient.
 
-    ``change`` (replicates, patients, visits) is NaN where unseen and higher where better; ``death`` (replicates,
-    patients) is infinite for those not known to have died; a death ranks below whoever is ``alive_until`` that time or
-    later.
+    ``change`` (replicates, patients, visits) is NaN where unseen and higher where better; ``time`` (replicates,
+    patients) is that of death or, of those who have not ``died``, when they were last known to be alive.
     """
     replicates, patients, visits = change.shape
     for r in range(replicates):
@@ -64,13 +63,15 @@ def pair_scores(change: Any, death: Any, alive_until: Any, include: Any, out: An
             for j in range(i):
                 if not include[r, j]:
                     continue
-                a, b = death[r, i], death[r, j]
+                a, b = time[r, i], time[r, j]
                 score = 0
-                if a < b and alive_until[r, j] >= a:
+                if died[r, i] and died[r, j]:
+                    score = int(a > b) - int(a < b)
+                elif died[r, i] and b >= a:
                     score = -1
-                elif b < a and alive_until[r, i] >= b:
+                elif died[r, j] and a >= b:
                     score = 1
-                elif not (a == b and a < np.inf):
+                else:
                     for v in range(visits - 1, -1, -1):
                         x, y = change[r, i, v], change[r, j, v]
                         if x == x and y == y:  # both were seen
@@ -85,37 +86,36 @@ def pair_scores(change: Any, death: Any, alive_until: Any, include: Any, out: An
 
 def cafs(
     change: ArrayLike,
-    death_time: ArrayLike,
+    time: ArrayLike,
+    died: ArrayLike,
     treated: ArrayLike,
     include: ArrayLike | None = None,
-    last_time: ArrayLike | None = None,
-    lost: str = "alive",
+    lost: str = "compare",
     higher_is_better: bool = True,
     level: float = 0.95,
 ) -> RankComparison:
     """Combined assessment of function and survival (CAFS), also known as joint rank: all pairs of patients compared.
 
-    Of two patients who died the later death is better; of one who died and one who did not, the one alive; of two alive
-    the better change at the last visit that both had. Patients of whom nothing can be compared are tied.
+    Of two patients who died the later death is better; of one who died and one known to be alive then, the one alive;
+    of all others the better change at the last visit that both had. Patients of whom nothing can be compared are tied.
 
     Parameters
     ----------
     change : array_like, shape (replicates, patients, visits)
         Change of function from baseline at each planned visit, in their order; NaN where there was no visit. One visit
         alone is the joint rank at that time; none (0 visits) ranks survival alone.
-    death_time : array_like, shape (replicates, patients)
-        Time of death (or of death or permanent ventilation, as the trial defined it); NaN or infinite for patients not
-        known to have died. Any unit.
+    time : array_like, shape (replicates, patients)
+        Time of death (or of death or permanent ventilation, as the trial defined it), else when a patient was last
+        known to be alive; any unit.
+    died : array_like of bool, shape (replicates, patients)
+        True where ``time`` is that of a death.
     treated : array_like of bool, shape (replicates, patients)
         True for the treated arm.
     include : array_like of bool, shape (replicates, patients), optional
         False for patients outside the analysis set.
-    last_time : array_like, shape (replicates, patients), optional
-        When each was last known to be alive; needed for ``lost='compare'``. Not read for those who died.
-    lost : {'alive', 'compare'}
-        What a patient lost before another's death counts as: ``alive``, better than the dead; or, survival then being
-        unknown, ``compare`` by function at the last common visit (Finkelstein and Schoenfeld 1999,
-        doi:10.1002/(SICI)1097-0258(19990615)18:11<1341::AID-SIM129>3.0.CO;2-7).
+    lost : {'compare', 'alive'}
+        What a patient last known to be alive before another's death counts as: survival then being unknown, ``compare``
+        by function; or ``alive``, better than the dead. They agree where everybody's survival is known to the end.
     higher_is_better : bool
         Direction of ``change``.
     level : float
@@ -129,12 +129,13 @@ def cafs(
     Raises
     ------
     InputError
-        If axes or shapes differ, changes are infinite, or ``last_time`` is missing where it is needed.
+        If axes or shapes differ, times are NaN, or changes are infinite.
 
     Notes
     -----
-    Berry et al. 2013, doi:10.3109/17482968.2012.719237: scores of all pairs are summed for each patient and ranked. The
-    interval of the probability is that of Brunner and Munzel 2000,
+    Berry et al. 2013, doi:10.3109/21678421.2012.762930; Finkelstein and Schoenfeld 1999,
+    doi:10.1002/(SICI)1097-0258(19990615)18:11<1341::AID-SIM129>3.0.CO;2-7. Scores of all pairs are summed for each
+    patient and ranked. The interval of the probability is that of Brunner and Munzel 2000,
     doi:10.1002/(SICI)1521-4036(200001)42:1<17::AID-BIMJ17>3.0.CO;2-U. Where comparisons run in a circle (a over b, b
     over c, c over a, as different last common visits allow) ranks are those of the sums, and the probability is no
     longer exactly the share of pairs that the treated arm wins.
@@ -149,17 +150,12 @@ def cafs(
     mask = _inputs.analysis_set(include, x.shape[:2])
     if np.isinf(x[mask]).any():
         raise InputError("change holds infinite numbers; a visit that was not is NaN")
-    arm = _inputs.flags("treated", treated, mask.shape)
-    death = np.asarray(_inputs.matrix("death_time", death_time, mask.shape), np.float64)
-    death = np.where(np.isnan(death), np.inf, death)
-    known = np.full(mask.shape, np.inf)
-    if lost == "compare":
-        if last_time is None:
-            raise InputError("lost='compare' needs last_time, when each patient was last known to be alive")
-        dead = np.isfinite(death)
-        known = np.where(dead, death, _inputs.numbers("last_time", last_time, mask & ~dead))
+    arm, dead = (_inputs.flags(k, v, mask.shape) for k, v in (("treated", treated), ("died", died)))
+    known = _inputs.numbers("time", time, mask)
+    if lost == "alive":
+        known = np.where(dead, known, np.inf)
     score = np.zeros(mask.shape)
-    pair_scores(x if higher_is_better else -x, death, known, mask, score)
+    pair_scores(x if higher_is_better else -x, known, dead, mask, score)
     return _compare(score, arm, mask, level)
 
 

@@ -1,4 +1,4 @@
-"""Slopes of an outcome over time: each patient's own, and those of arms by a model with random intercepts and slopes."""
+"""Slopes of an outcome over time: each patient's own, and those of arms by a random-slope model."""
 
 from __future__ import annotations
 
@@ -250,9 +250,10 @@ class Reml:
         g22 = w22 - (p21 * w12 + p22 * w22) - share * u2 * u2
         return value, m.to_chol(g11.sum(1), g12.sum(1), g22.sum(1)) / 2
 
-    def spread(self, by_arm: Floats) -> tuple[Floats, ...]:
-        """Give the patients of an arm its numbers: (k, arms, replicates) -> k times (replicates, patients)."""
-        return tuple(np.einsum("grn,gr->rn", self.member, x) for x in by_arm)
+    def spread(self, by_arm: Floats) -> Floats:
+        """Give the patients of an arm its numbers: (k, arms, replicates) -> (k, replicates, patients)."""
+        each: Floats = np.stack([np.einsum("grn,gr->rn", self.member, x) for x in by_arm])
+        return each
 
 
 def estimable(data: Lines, member: Floats, design: Floats) -> Bools:
@@ -264,7 +265,8 @@ def estimable(data: Lines, member: Floats, design: Floats) -> Bools:
     information = np.einsum("gip,grij,gjq->rpq", design, weight, design)
     size = np.sqrt(np.einsum("rpp->rp", information))
     unit = information / np.maximum(size[:, :, None] * size[:, None, :], np.finfo(float).tiny)
-    return (np.linalg.eigvalsh(unit)[:, 0] > 1e-10) & (reml.df > 0)
+    ok: Bools = (np.linalg.eigvalsh(unit)[:, 0] > 1e-10) & (reml.df > 0)
+    return ok
 
 
 def fit_block(data: Lines, member: Floats, design: Floats) -> tuple[Start, Floats]:
@@ -289,7 +291,8 @@ def covariance_of(chol: Floats, sigma: Floats, scale: Scale, rows: Ints) -> Floa
     lower[:, 0, 0], lower[:, 1, 0], lower[:, 1, 1] = chol.T
     unit = np.stack([scale.value[rows], scale.slope[rows]], 1) * sigma[:, None]
     lower *= unit[:, :, None]
-    return np.einsum("rik,rjk->rij", lower, lower)
+    covariance: Floats = np.einsum("rik,rjk->rij", lower, lower)
+    return covariance
 
 
 def members(treated: ArrayLike | None, shape: tuple[int, ...]) -> Floats:
