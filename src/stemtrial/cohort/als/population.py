@@ -39,15 +39,15 @@ def people_at_onset(seed: int, index: NDArray[np.uint64], p: Mapping[str, float]
         Constants of each person, and the states that do not start at their declared values. Beside the constants of the
         model, those that only screening and instruments read: ``female``, ``c9orf72``, ``bulbar_onset``, ``riluzole``
         (0/1; takes it from diagnosis on), ``onset_region`` (place in :data:`~stemtrial.disease.als.REGIONS`),
-        ``delay_months`` (onset to diagnosis), ``referral_months`` (diagnosis to screening), ``item_1`` to ``item_12``
-        and ``alsaq_z`` (standard normals: lasting traits), ``hhd_base`` (strength when healthy, fraction).
+        ``delay_months`` (onset to diagnosis), ``referral_months`` (diagnosis to screening), and ``item_1`` to
+        ``item_12`` (standard normals: lasting traits of the items of the ALSFRS-R).
     """
 
     def c(symbol: str) -> float:
         return p[f"cohort.als.{symbol}"]
 
     n = len(index)
-    z = normals(seed, index, 0, "cohort.als.person", 32)
+    z = normals(seed, index, 0, "cohort.als.person", 28)
     u = uniforms(seed, index, 0, "cohort.als.person.shape", 12)
     region = np.searchsorted(np.cumsum([c(f"onset.{r}") for r in REGIONS])[:-1], u[:, 0])
     bulbar = region == 0
@@ -61,9 +61,12 @@ def people_at_onset(seed: int, index: NDArray[np.uint64], p: Mapping[str, float]
         c("rate_sd") * z[:, 1] + c("rate_age") * (age - 60.0) / 10.0
         + c("rate_bulbar") * bulbar + c("rate_c9orf72") * c9orf72
     )  # fmt: skip
+    rho = [_of_mean_one(c("region_sd"), z[:, 2 + k]) for k in range(len(REGIONS))]
+    rho[2] = rho[2] * np.exp(c("respiratory_age") * (age - 60.0) / 10.0)
+    pace = log_rate + np.log(np.stack(rho)[region, np.arange(n)])  # of what brings a person to the doctor
     constants: Person = {
         "rate": c("rate_mean") * np.exp(log_rate - 0.5 * c("rate_sd") ** 2),
-        **{f"rho_{r}": _of_mean_one(c("region_sd"), z[:, 2 + k]) for k, r in enumerate(REGIONS)},
+        **{f"rho_{r}": rho[k] for k, r in enumerate(REGIONS)},
         **{f"spread_{r}": _of_mean_one(c("spread_sd"), z[:, 6 + k]) for k, r in enumerate(REGIONS)},
         "age0": age,
         "nfl": np.exp(c("nfl_sd") * z[:, 11]),
@@ -78,17 +81,15 @@ def people_at_onset(seed: int, index: NDArray[np.uint64], p: Mapping[str, float]
         "c9orf72": c9orf72.astype(float),
         "riluzole": (u[:, 8] < c("riluzole")).astype(float),
         "delay_months": np.clip(
-            c("delay.median") * np.exp(c("delay.sd") * z[:, 10] + c("delay.rate") * log_rate), 1.5, 60.0
+            c("delay.median") * np.exp(c("delay.sd") * z[:, 10] + c("delay.pace") * pace), 1.5, 60.0
         ),
         "referral_months": np.clip(c("referral.median") * np.exp(c("referral.sd") * z[:, 14]), 0.5, 40.0),
-        "hhd_base": np.clip(1.0 + c("hhd_sd") * z[:, 15], 0.6, 1.4),
-        "alsaq_z": z[:, 16],
-        **{f"item_{i + 1}": z[:, 20 + i] for i in range(12)},
+        **{f"item_{i + 1}": z[:, 16 + i] for i in range(12)},
     }
     state: Person = {
         **{f"N_{r}": np.where(begins[k], c("n_on"), 1.0) for k, r in enumerate(REGIONS)},
         **{f"P_{r}": np.where(begins[k], c("p_on"), c("p_off")) for k, r in enumerate(REGIONS)},
-        "X": p["als.sigma_X"] * (z[:, 17] - 0.5 * p["als.sigma_X"]),
+        "X": p["als.sigma_X"] * (z[:, 15] - 0.5 * p["als.sigma_X"]),
         "nfl_level": np.full(n, p["als.F0"]),
     }
     return constants, state

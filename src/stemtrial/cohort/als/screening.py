@@ -60,7 +60,7 @@ def _batch(
     days = screened[:, None] - np.array(_VISITS)
     asked = days >= 0
     seen = kernel.advance(
-        people, 0, screened, p, RUN_IN_SEED, schedule=_before_entry(kernel, constants["riluzole"] > 0, diagnosed, p),
+        people, 0, screened, p, RUN_IN_SEED, schedule=before_entry(kernel, constants["riluzole"] > 0, diagnosed, p),
         visits=(np.nonzero(asked)[0], days[asked]), threads=threads,
     ).observed  # fmt: skip
     number = np.where(asked, np.cumsum(asked.ravel()).reshape(asked.shape) - 1, -1)
@@ -126,7 +126,7 @@ def _slope(total: NDArray[np.float64], before: tuple[int, ...]) -> NDArray[np.fl
     return np.asarray(total[:, [_VISITS.index(d) for d in before]] @ weight)
 
 
-def _before_entry(
+def before_entry(
     kernel: Kernel, takes: NDArray[np.bool_], diagnosed: NDArray[np.int64], p: Mapping[str, float]
 ) -> Schedule:
     """Riluzole from the diagnosis on."""
