@@ -11,13 +11,14 @@ from stemtrial.observe.alsfrs import (
     FUNCTIONS,
     ITEMS,
     N_NORMALS_ALSFRS,
+    N_SLOW_ALSFRS,
     SUPPORT,
     TRAITS,
-    fresh_state,
     rate_alsfrs,
     true_alsfrs,
 )
 from stemtrial.observe.parameters import declared
+from stemtrial.observe.rater import RaterState
 
 NUMBER = declared()
 
@@ -70,7 +71,7 @@ def test_a_whole_rating(f, niv, ventilated, traits, z, before, gap, bias):
         k: np.array([x]) for k, x in zip((*FUNCTIONS, *SUPPORT), [*f, float(niv), float(ventilated)], strict=True)
     }
     constants = {k: np.array([x]) for k, x in zip(TRAITS, traits, strict=True)}
-    state = fresh_state(1)
+    state = RaterState.fresh(1, N_SLOW_ALSFRS)
     state.h[:], state.last_day[:] = before, 100
     got = rate_alsfrs(observed, constants, 100 + gap, state, np.array([z]), bias)
 
@@ -91,5 +92,5 @@ def test_the_first_rating_takes_its_form_from_the_stationary_law():
     observed = {k: np.full(1, 0.5) for k in FUNCTIONS} | {k: np.zeros(1) for k in SUPPORT}
     z = np.zeros((1, N_NORMALS_ALSFRS))
     z[0, 13] = 1.7
-    got = rate_alsfrs(observed, {k: np.zeros(1) for k in TRAITS}, -40, fresh_state(1), z)
+    got = rate_alsfrs(observed, {k: np.zeros(1) for k in TRAITS}, -40, RaterState.fresh(1, N_SLOW_ALSFRS), z)
     assert got.state.h[0, 0] == 1.7

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from stemtrial.observe.alsfrs import FUNCTIONS, TRAITS, AlsfrsRater, fresh_state, sums, true_alsfrs
+from stemtrial.observe.alsfrs import FUNCTIONS, N_SLOW_ALSFRS, TRAITS, AlsfrsRater, sums, true_alsfrs
 from stemtrial.observe.parameters import AlsfrsParameters, load
+from stemtrial.observe.rater import RaterState
 
 N = 40_000
 
@@ -27,7 +28,7 @@ def entry():
 
 
 def rated(entry, day=0, state=None, stream="observe.alsfrs", bias=0.0):
-    return AlsfrsRater(5, stream).rate(np.arange(N), day, *entry, state or fresh_state(N), bias)
+    return AlsfrsRater(5, stream).rate(np.arange(N), day, *entry, state or RaterState.fresh(N, N_SLOW_ALSFRS), bias)
 
 
 def total(rating):
@@ -58,7 +59,7 @@ def test_a_rating_is_nearly_unbiased_and_an_open_one_is_not(entry):
 
 def test_form_is_stationary_and_forgotten_as_its_correlation_time_says(entry):
     tau = load(AlsfrsParameters).alsfrs_form_tau_days
-    day, state, history = 0, fresh_state(N), []
+    day, state, history = 0, RaterState.fresh(N, N_SLOW_ALSFRS), []
     for gap in (0, 14, 1, 28, 91, 7):
         day += gap
         state = rated(entry, day, state).state

@@ -17,7 +17,7 @@ POPULATIONS = {
     "progressive": ((0.225, 0.168, 0.228, 0.322, 0.169), 0.32, 48.0, 2.0),
 }
 N = 20_000
-NAMES = tuple(n for n, i in instruments().items() if i.table == "visits")
+NAMES = tuple(n for n, i in instruments("ms").items() if i.table == "visits")
 COMPLETE = {f"missing_share.{n}": 0.0 for n in NAMES}
 
 

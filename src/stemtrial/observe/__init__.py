@@ -1,5 +1,16 @@
 """Instruments: true state to what a trial sees, with rater and assay noise."""
 
+from stemtrial.observe.alsfrs import (
+    DOMAIN_OF,
+    DOMAINS,
+    ITEMS,
+    AlsfrsRater,
+    AlsfrsRating,
+    rate_alsfrs,
+    sums,
+    true_alsfrs,
+)
+from stemtrial.observe.breathing import fvc, svc
 from stemtrial.observe.edss import (
     FS_MAX,
     FS_NAMES,
@@ -21,30 +32,42 @@ from stemtrial.observe.instruments import Instrument, instruments
 from stemtrial.observe.lesions import lesion_mtr, lesion_mwf, slowly_expanding_lesions
 from stemtrial.observe.mri import brain_volume_change, new_t2_lesions, scan, scan_done, t2_volume, visible_gd
 from stemtrial.observe.parameters import (
+    AlsfrsParameters,
+    BreathingParameters,
     EdssParameters,
     FluidParameters,
     FunctionParameters,
     MriParameters,
     QuestionnaireParameters,
+    StrengthParameters,
     VisionParameters,
     load,
     parameter_entries,
 )
 from stemtrial.observe.rater import NEVER, RaterState
 from stemtrial.observe.relapse import SEVERITIES, relapse_recovery, relapse_severity
-from stemtrial.observe.reported import Person, burden, eq5d, questionnaire
+from stemtrial.observe.reported import Person, als_burden, burden, eq5d, questionnaire
+from stemtrial.observe.staging import kings_stage, mitos_stage, regions_involved
+from stemtrial.observe.strength import body_weight, megascore
 from stemtrial.observe.vision import low_contrast_acuity, vep_p100, visual_acuity
 from stemtrial.observe.visit import View, measure
 
 __all__ = [
+    "DOMAINS",
+    "DOMAIN_OF",
     "FS_MAX",
     "FS_NAMES",
+    "ITEMS",
     "NEVER",
     "N_NORMALS",
     "N_SLOW",
     "PYRAMIDAL",
     "SCALES",
     "SEVERITIES",
+    "AlsfrsParameters",
+    "AlsfrsRater",
+    "AlsfrsRating",
+    "BreathingParameters",
     "Deficits",
     "EdssParameters",
     "EdssRater",
@@ -58,8 +81,11 @@ __all__ = [
     "QuestionnaireParameters",
     "RaterState",
     "Rating",
+    "StrengthParameters",
     "View",
     "VisionParameters",
+    "als_burden",
+    "body_weight",
     "brain_volume_change",
     "burden",
     "deficits",
@@ -67,27 +93,36 @@ __all__ = [
     "eq5d",
     "examination",
     "functional_systems",
+    "fvc",
     "gfap",
     "instruments",
+    "kings_stage",
     "lesion_mtr",
     "lesion_mwf",
     "load",
     "low_contrast_acuity",
     "measure",
+    "megascore",
+    "mitos_stage",
     "new_t2_lesions",
     "nfl",
     "nine_hole_peg",
     "parameter_entries",
     "questionnaire",
+    "rate_alsfrs",
     "rate_edss",
+    "regions_involved",
     "relapse_recovery",
     "relapse_severity",
     "scan",
     "scan_done",
     "sdmt",
     "slowly_expanding_lesions",
+    "sums",
+    "svc",
     "t2_volume",
     "t25fw",
+    "true_alsfrs",
     "true_edss",
     "vep_p100",
     "visible_gd",

@@ -59,11 +59,6 @@ class AlsfrsRating(NamedTuple):
     state: RaterState
 
 
-def fresh_state(n: int) -> RaterState:
-    """State of ``n`` patients before their first rating."""
-    return RaterState(np.zeros((n, N_SLOW_ALSFRS)), np.full(n, NEVER, np.int64))
-
-
 @njit(error_model="numpy", nogil=True, cache=True)
 def _score(x: float, at: float) -> int:
     """Thresholds (j - 1 + at) / 4, j = 1 to 4, that x exceeds."""
@@ -196,7 +191,8 @@ def rate_alsfrs(
         Day of the visit, not before ``state.last_day``. On the day of the last rating the form stays: a second rater
         sees the same patient.
     state : RaterState
-        Form of the rows' patients; ``fresh_state(rows)`` at the first visit.
+        Form of the rows' patients; ``RaterState.fresh(rows, N_SLOW_ALSFRS)`` at the first
+        visit.
     normals : ndarray, shape (rows, 14)
         Standard normals (:data:`N_NORMALS_ALSFRS`).
     bias : array_like of float

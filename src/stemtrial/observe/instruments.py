@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from stemtrial.observe.parameters import declared
+from stemtrial.errors import InputError, did_you_mean
+from stemtrial.observe.parameters import ALSFRS_ITEMS, declared, parameter_entries
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Instrument:
         When it is missing, in one sentence.
     missing_parameters : tuple of str
         Names of the parameters of that mechanism.
+    diseases : tuple of str
+        Diseases in which it can be read.
 
     """
 
@@ -55,9 +58,15 @@ class Instrument:
     practice: str
     missing: str
     missing_parameters: tuple[str, ...]
+    diseases: tuple[str, ...]
 
+
+DISEASES = ("ms", "als")
+"""Diseases that have instruments."""
 
 _SECTION = "docs/design/ms_model.md section 8"
+_ALS_SECTION = "docs/design/als_model.md section 3"
+_SEVERITY = {"ms": "EDSS {}", "als": "{} points lost of the ALSFRS-R"}
 _INF = float("inf")
 _NO_PRACTICE = "None modelled."
 _LONGEST = "whoever cannot do it at all (EDSS without error {} or more) gets the longest time, which is not missing"
@@ -65,23 +74,38 @@ _LONGEST = "whoever cannot do it at all (EDSS without error {} or more) gets the
 
 def _visit(
     name: str, label: str, unit: str, span: tuple[float, float, float | None], noise: str, source: str,
-    parameters: tuple[str, ...], practice: str = _NO_PRACTICE, more: str = "",
+    parameters: tuple[str, ...], practice: str = _NO_PRACTICE, more: str = "", diseases: tuple[str, ...] = ("ms",),
 ) -> Instrument:  # fmt: skip
     """Build an instrument of table ``visits``: its missing values follow one rule, with numbers of its own."""
     v = declared()
-    share, slope = v[f"missing_share.{name}"], v[f"missing_edss_slope.{name}"]
+    share, slope = v[f"missing_share.{name}"], v[f"missing_slope.{name}"]
+    bulbar = v.get(f"missing_bulbar_slope.{name}", 0.0)
     missing = f"{share:.0%} of scheduled visits after baseline"
     if share == 0.0:
         missing = "Never, unless a protocol gives it a share"
     elif slope:
-        missing += f" at EDSS {v['missing_edss_at']:g}, odds x exp({slope:g}) a point (not at random)"
+        (disease,) = diseases
+        at = _SEVERITY[disease].format(f"{v[f'missing_at.{disease}']:g}")
+        missing += f" at {at}, odds x exp({slope:g}) a point"
+        missing += f" and exp({bulbar:g}) more a bulbar point" if bulbar else ""
+        missing += " (not at random)"
     else:
         missing += ", completely at random"
-    mechanism = ("missing_share", "missing_edss_slope", "missing_edss_at")
+    mechanism = ("missing_share", "missing_slope", "missing_at", *(("missing_bulbar_slope",) if bulbar else ()))
     return Instrument(
         name, label, unit, *span, noise, source, parameters, "visits", practice,
-        f"{missing}{'; ' if more else ''}{more}.", mechanism,
+        f"{missing}{'; ' if more else ''}{more}.", mechanism, diseases,
     )  # fmt: skip
+
+
+def _rated(
+    name: str, label: str, unit: str, span: tuple[float, float], noise: str, source: str, parameters: tuple[str, ...]
+) -> Instrument:
+    """Build what every visit of ALS rates, or what is read off that: whole numbers, missing only with the visit."""
+    missing = "Never: a visit without it is a visit missed."
+    return Instrument(
+        name, label, unit, *span, 1.0, noise, source, parameters, "visits", _NO_PRACTICE, missing, (), ("als",)
+    )
 
 
 def _scan(
@@ -95,7 +119,7 @@ def _scan(
         missing += f"; of those done, {v['mri_lesion_missing_share']:.0%} lack this"
     mechanism = ("mri_missing_share", "mri_lesion_missing_share")[: 1 + special]
     return Instrument(
-        name, label, unit, *span, noise, source, parameters, "mri", _NO_PRACTICE, f"{missing}.", mechanism
+        name, label, unit, *span, noise, source, parameters, "mri", _NO_PRACTICE, f"{missing}.", mechanism, ("ms",)
     )
 
 
@@ -120,12 +144,42 @@ def _count(name: str, label: str, unit: str) -> Instrument:
     )
 
 
+def instruments(disease: str | None = None) -> dict[str, Instrument]:
+    """Every instrument by name, or those of one disease.
+
+    Parameters
+    ----------
+    disease : str, optional
+        ``ms`` or ``als``; default: all.
+
+    Raises
+    ------
+    InputError
+        If the disease has no instruments.
+
+    """
+    if disease is None:
+        return _all()
+    if disease not in DISEASES:
+        raise InputError(f"disease '{disease}' has no instruments{did_you_mean(disease, DISEASES)}")
+    return _of(disease)
+
+
 @cache
-def instruments() -> dict[str, Instrument]:
-    """Every instrument by name."""
+def _all() -> dict[str, Instrument]:
+    return {row.name: row for row in (*_ms(), *_als())}
+
+
+@cache
+def _of(disease: str) -> dict[str, Instrument]:
+    return {name: row for name, row in _all().items() if disease in row.diseases}
+
+
+def _ms() -> tuple[Instrument, ...]:
+    """Rows of MS; neurofilament light is read in ALS too."""
     v = declared()
     rater = tuple(name for name in v if name.startswith("rater_"))
-    rows = (
+    return (
         _visit(
             "edss", "EDSS", "EDSS", (0.0, 10.0, 0.5),
             f"White error of each functional system SD {v['rater_white_sd']} grades; if affected also a shared "
@@ -216,7 +270,7 @@ def instruments() -> dict[str, Instrument]:
         _visit(
             "nfl_pg_ml", "Serum neurofilament light", "pg/ml", (0.0, _INF, None),
             f"Log-normal, SD {v['fluid_nfl_sd_log']} of the log; between people in the disease model.",
-            _SECTION + "; benkert2022_snfl", ("fluid_nfl_sd_log",),
+            _SECTION + "; benkert2022_snfl; " + _ALS_SECTION, ("fluid_nfl_sd_log",), diseases=DISEASES,
         ),
         _visit(
             "gfap_pg_ml", "Serum glial fibrillary acidic protein", "pg/ml", (0.0, _INF, None),
@@ -265,4 +319,77 @@ def instruments() -> dict[str, Instrument]:
             ("sel_per_ml", "sel_share_visit"), True,
         ),
     )  # fmt: skip
-    return {row.name: row for row in rows}
+
+
+def _als() -> tuple[Instrument, ...]:
+    """Rows of ALS alone."""
+    v = declared()
+    rater = tuple(name for name in parameter_entries() if name.startswith("alsfrs_"))
+    each = (
+        f"Latent error of each item SD {v['alsfrs_item_sd']:g} and of the visit {v['alsfrs_visit_sd']:g}, form lasting "
+        f"weeks SD {v['alsfrs_form_sd']:g}, correlation time {v['alsfrs_form_tau_days']:.0f} d; between people "
+        f"SD {v['alsfrs_trait_sd']:g}; none where function is whole or gone."
+    )
+    scale = "Cedarbaum 1999 doi:10.1016/S0022-510X(99)00210-5; " + _ALS_SECTION
+    reliable = scale + "; kaufmann2007_reliability"
+    force = (
+        f"Log-normal, SD {v['hhd_sd_log']:g} of the log a visit, {v['hhd_shared']:.0%} of its variance common to arms "
+        f"and legs; between healthy people SD {v['hhd_person_sd_log']:g}."
+    )
+    hhd = "bakers2020_dynamometry; between people " + _ALS_SECTION
+    blow = (
+        f"Normal, SD {v['vital_capacity_sd_pct']:g} a visit, {v['vital_capacity_shared']:.0%} of its variance common "
+        "to slow and forced"
+    )
+    vital = ("vital_capacity_sd_pct", "vital_capacity_shared")
+    support = "As the other items where support leaves room: 4 without ventilation, 3 to 1 by its hours, 0 for good."
+    stage = "None of its own: read off the items as rated."
+    reporter = sum(v[f"alsaq40.{k}"] ** 2 for k in ("fatigue", "mood", "own")) ** 0.5
+    return (
+        _rated("alsfrs_r", "ALSFRS-R", "points", (0.0, 48.0), each, reliable, rater),
+        *(
+            _rated(
+                f"alsfrs_r_{d}", f"ALSFRS-R, {d.replace('_', ' ')} items", "points", (0.0, 12.0), "See ALSFRS-R.",
+                reliable, rater,
+            )
+            for d in ("bulbar", "fine_motor", "gross_motor", "respiratory")
+        ),
+        *(
+            _rated(
+                name, f"{name.replace('_', ' ').capitalize()} (item of the ALSFRS-R)", "points", (0.0, 4.0),
+                support if name == "respiratory_insufficiency" else "See ALSFRS-R.", scale, rater,
+            )
+            for name in ALSFRS_ITEMS
+        ),
+        _rated(
+            "kings_stage", "King's clinical stage", "stage", (1.0, 4.0), stage,
+            "Roche 2012 doi:10.1093/brain/awr351; Balendra 2014 pmid 24720420; roche2012_kings, balendra2014_kings", (),
+        ),
+        _rated("mitos_stage", "MiToS stage", "stage", (0.0, 4.0), stage, "chio2015_mitos", ()),
+        _visit(
+            "svc_pct", "Slow vital capacity", "% of predicted", (0.0, 200.0, None), blow + ".", _ALS_SECTION, vital,
+            diseases=("als",),
+        ),
+        _visit(
+            "fvc_pct", "Forced vital capacity", "% of predicted", (0.0, 200.0, None),
+            f"{blow}; between people of equal SVC SD {v['fvc_person_sd_pct']:g}.", "assumed; SVC as " + _ALS_SECTION,
+            (*vital, "fvc_bulbar", "fvc_person_sd_pct"), diseases=("als",),
+        ),
+        *(
+            _visit(
+                f"hhd_{part}pct", f"Hand-held dynamometry, {text}", "% of normal", (0.0, 200.0, None), force, hhd,
+                ("hhd_sd_log", "hhd_shared", "hhd_person_sd_log"), diseases=("als",),
+            )
+            for part, text in (("arm_", "arms"), ("leg_", "legs"), ("", "mean of arms and legs"))
+        ),
+        _visit(
+            "alsaq40", "ALS assessment questionnaire 40", "points", (0.0, 100.0, 0.625),
+            f"Normal, SD {v['alsaq40.visit']:g} a visit; people of equal function differ by SD {reporter:.3g}.",
+            "assumed; Jenkinson 1999 Eur J Neurol 6:479", ("alsaq40", "alsaq40_items"), diseases=("als",),
+        ),
+        _visit(
+            "weight_pct", "Body weight, of that before the disease", "%", (0.0, 200.0, None),
+            f"Log-normal, SD {v['weight_sd_log']:g} of the log a visit.", "assumed", ("weight_sd_log",),
+            diseases=("als",),
+        ),
+    )  # fmt: skip

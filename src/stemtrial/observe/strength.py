@@ -45,7 +45,7 @@ def megascore(
     return np.asarray(100.0 * column("strength", strength, 0.0, 1.0) * np.exp(log))
 
 
-def weight(
+def body_weight(
     fraction: ArrayLike, normals: ArrayLike, parameters: StrengthParameters | None = None
 ) -> NDArray[np.float64]:
     """Body weight in % of that before the disease, before it is cut to its range.

@@ -17,16 +17,20 @@ from numpy.typing import NDArray
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.kernel.random import normals as draw_normals
 from stemtrial.kernel.random import uniforms as draw_uniforms
-from stemtrial.observe import fluid, function, reported, vision
+from stemtrial.observe import breathing, fluid, function, reported, staging, strength, vision
 from stemtrial.observe._checks import column
+from stemtrial.observe.alsfrs import DOMAINS, ITEMS, true_alsfrs
 from stemtrial.observe.blood import BLOOD, STEADY, blood_count
 from stemtrial.observe.edss import FS_MAX, FS_NAMES, Deficits, PatientWeights, latent
 from stemtrial.observe.instruments import instruments
 from stemtrial.observe.parameters import (
+    AlsfrsParameters,
+    BreathingParameters,
     EdssParameters,
     FluidParameters,
     FunctionParameters,
     QuestionnaireParameters,
+    StrengthParameters,
     VisionParameters,
     merged,
     pick,
@@ -144,6 +148,11 @@ class _Sight:
         return self._latent[2]
 
     @cached_property
+    def items(self) -> NDArray[np.int8]:
+        """Items of the ALSFRS-R without rating error: what the person lives with."""
+        return true_alsfrs(self.view.observed, self.view.constants, pick(AlsfrsParameters, self.p))
+
+    @cached_property
     def burden(self) -> tuple[Floats, Floats]:
         return reported.burden(self.deficits, self.p)
 
@@ -251,6 +260,46 @@ def _blood(s: _Sight, name: str) -> Floats:
     return blood_count(name, cells, s.noise(name), s.p, person=s.person(name))
 
 
+def _as_rated(s: _Sight, name: str) -> Floats:
+    """An item, a domain or the total of the ALSFRS-R."""
+    return column(name, s.rated(name), 0.0, instruments()[name].high)
+
+
+def _kings(s: _Sight, name: str) -> Floats:
+    return staging.kings_stage(s.view.rated, s.seen("gastrostomy", 0.0, 1.0))
+
+
+def _mitos(s: _Sight, name: str) -> Floats:
+    return staging.mitos_stage(s.view.rated)
+
+
+def _svc(s: _Sight, name: str) -> Floats:
+    p = pick(BreathingParameters, s.p)
+    return breathing.svc(s.seen("vital_capacity"), s.noise("vital_capacity"), s.noise(name), p)
+
+
+def _fvc(s: _Sight, name: str) -> Floats:
+    p, day = pick(BreathingParameters, s.p), (s.noise("vital_capacity"), s.noise(name))
+    return breathing.fvc(s.seen("vital_capacity"), s._fraction("f_bulbar"), *day, s.person(name), p)
+
+
+def _dynamometry(s: _Sight, name: str) -> Floats:
+    """Arms, legs, or the mean of the two as they are read at the same visit."""
+    p, both = pick(StrengthParameters, s.p), (s.person("hhd_pct"), s.noise("hhd_pct"))
+    parts = {"hhd_arm_pct": ("arm",), "hhd_leg_pct": ("leg",), "hhd_pct": ("arm", "leg")}[name]
+    read = [strength.megascore(s._fraction(f"strength_{k}"), *both, s.noise(f"hhd_{k}_pct"), p) for k in parts]
+    return np.asarray(np.mean(read, axis=0))
+
+
+def _weight(s: _Sight, name: str) -> Floats:
+    return strength.body_weight(s.seen("weight"), s.noise(name), pick(StrengthParameters, s.p))
+
+
+def _alsaq(s: _Sight, name: str) -> Floats:
+    p = pick(QuestionnaireParameters, s.p, name)
+    return reported.questionnaire(*reported.als_burden(s.items, s.p), 0.0, s.reporter(name), s.noise(name), p)
+
+
 _FORMULAS: dict[str, Callable[[_Sight, str], Floats]] = {
     "edss": _edss,
     "bladder_bowel": _bladder_bowel,
@@ -271,8 +320,26 @@ _FORMULAS: dict[str, Callable[[_Sight, str], Floats]] = {
     "nfl_pg_ml": _nfl,
     "gfap_pg_ml": _gfap,
     **dict.fromkeys(BLOOD, _blood),
+    **dict.fromkeys(("alsfrs_r", *(f"alsfrs_r_{d}" for d in DOMAINS), *ITEMS), _as_rated),
+    "kings_stage": _kings,
+    "mitos_stage": _mitos,
+    "svc_pct": _svc,
+    "fvc_pct": _fvc,
+    "hhd_arm_pct": _dynamometry,
+    "hhd_leg_pct": _dynamometry,
+    "hhd_pct": _dynamometry,
+    "alsaq40": _alsaq,
+    "weight_pct": _weight,
 }
 """Instruments of table ``visits``."""
+
+_SESSION = {"hhd_arm_pct": "hhd_pct", "hhd_leg_pct": "hhd_pct"}
+"""Readings of one test: missing together."""
+_SEVERITY: dict[str, Callable[[_Sight], Floats]] = {
+    "ms": lambda s: s.edss,
+    "als": lambda s: np.asarray((4.0 - s.items).sum(1)),
+}
+"""How ill a person is, without rating error: what decides who stays away."""
 
 
 def measure(view: View, names: Iterable[str], parameters: Mapping[str, float] | None = None) -> dict[str, Floats]:
@@ -315,14 +382,19 @@ def measure(view: View, names: Iterable[str], parameters: Mapping[str, float] | 
 
 def _missing(s: _Sight, name: str) -> NDArray[np.bool_] | None:
     """Rows where the instrument is missing; never at the baseline visit."""
-    share, slope = s.p[f"missing_share.{name}"], s.p[f"missing_edss_slope.{name}"]
+    share = s.p.get(f"missing_share.{name}", 0.0)  # what is rated of everybody has none
     if not 0.0 <= share < 1.0:
         raise InputError(f"missing_share.{name} must lie in [0, 1), not {share}; leave an instrument out to drop it")
     if share == 0.0:
         return None
     v = s.view
-    u = draw_uniforms(v.seed, v.patient, v.day, f"{v.stream}.{name}.missing", 1)[:, 0]
+    session = _SESSION.get(name, name)
+    u = draw_uniforms(v.seed, v.patient, v.day, f"{v.stream}.{session}.missing", 1)[:, 0]
     odds = np.full(len(v), share / (1.0 - share))
+    slope, bulbar = s.p[f"missing_slope.{name}"], s.p.get(f"missing_bulbar_slope.{name}", 0.0)
     if slope:
-        odds *= np.exp(slope * (s.edss - s.p["missing_edss_at"]))
+        (disease,) = instruments()[name].diseases  # what is read in several goes missing at random
+        odds *= np.exp(slope * (_SEVERITY[disease](s) - s.p[f"missing_at.{disease}"]))
+    if bulbar:
+        odds *= np.exp(bulbar * (4.0 - s.items[:, :3]).sum(1))
     return np.asarray((u * (1.0 + odds) < odds) & (np.asarray(v.day) > 0))

@@ -10,7 +10,7 @@ from stemtrial.observe.alsfrs import ITEMS
 from stemtrial.observe.breathing import fvc, svc
 from stemtrial.observe.reported import als_burden
 from stemtrial.observe.staging import kings_stage, mitos_stage, regions_involved
-from stemtrial.observe.strength import megascore, weight
+from stemtrial.observe.strength import body_weight, megascore
 
 HEALTHY = dict.fromkeys(ITEMS, 4)
 
@@ -120,7 +120,7 @@ def test_a_person_is_strong_in_arms_and_legs_alike():
 
 def test_weight():
     z = np.random.default_rng(3).normal(size=10_000)
-    got = weight(np.full(10_000, 0.9), z)
+    got = body_weight(np.full(10_000, 0.9), z)
     assert np.median(got) == pytest.approx(90, rel=0.002)
     assert np.log(got).std() == pytest.approx(0.01, rel=0.05)
 
@@ -143,7 +143,7 @@ def test_burden_of_als():
         (lambda x: fvc([x], [1], [0], [0], [0]), "vital_capacity must be between 0 and 2"),
         (lambda x: fvc([1], [x], [0], [0], [0]), "f_bulbar must be between 0 and 1"),
         (lambda x: megascore([x], [0], [0], [0]), "strength must be between 0 and 1"),
-        (lambda x: weight([x], [0]), "weight must be between 0 and 2"),
+        (lambda x: body_weight([x], [0]), "weight must be between 0 and 2"),
         (lambda x: als_burden(np.full((1, 12), x)), "item must be between 0 and 4"),
     ],
 )

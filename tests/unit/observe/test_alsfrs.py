@@ -12,15 +12,16 @@ from stemtrial.observe.alsfrs import (
     FUNCTIONS,
     ITEMS,
     N_NORMALS_ALSFRS,
+    N_SLOW_ALSFRS,
     SUPPORT,
     TRAITS,
     AlsfrsRater,
-    fresh_state,
     rate_alsfrs,
     sums,
     true_alsfrs,
 )
 from stemtrial.observe.parameters import AlsfrsParameters, load, parameter_entries
+from stemtrial.observe.rater import RaterState
 
 RESPIRATORY_INSUFFICIENCY = 11
 
@@ -73,7 +74,9 @@ def test_items_are_scores_and_bias_only_raises_them(seed, bias):
     observed, constants = people(200, seed)
     rater = AlsfrsRater(seed)
     ids = np.arange(200)
-    plain, hopeful = (rater.rate(ids, 10, observed, constants, fresh_state(200), b).items for b in (0.0, bias))
+    plain, hopeful = (
+        rater.rate(ids, 10, observed, constants, RaterState.fresh(200, N_SLOW_ALSFRS), b).items for b in (0.0, bias)
+    )
     assert plain.dtype == np.int8
     for items in (plain, hopeful):
         assert items.min() >= 0
@@ -87,7 +90,7 @@ def test_where_function_is_whole_or_gone_no_rater_disputes_it():
         observed, constants = people(
             n, **{k: np.full(n, f) for k in FUNCTIONS}, niv=np.zeros(n), ventilated=np.zeros(n)
         )
-        items = AlsfrsRater(1).rate(np.arange(n), 0, observed, constants, fresh_state(n), 0.2).items
+        items = AlsfrsRater(1).rate(np.arange(n), 0, observed, constants, RaterState.fresh(n, N_SLOW_ALSFRS), 0.2).items
         assert (items[:, :RESPIRATORY_INSUFFICIENCY] == score).all()
         assert (items[:, RESPIRATORY_INSUFFICIENCY] == (4 if f else 3)).all()
 
@@ -116,22 +119,26 @@ def test_a_rating_depends_on_its_own_patient_and_day_alone():
     n = 400
     observed, constants = people(n)
     ids, rater = np.arange(n, dtype=np.uint64) + np.uint64(3 << 32), AlsfrsRater(9)
-    whole = rater.rate(ids, 56, observed, constants, fresh_state(n), 0.1)
-    again = rater.rate(ids, 56, observed, constants, fresh_state(n), 0.1)
+    whole = rater.rate(ids, 56, observed, constants, RaterState.fresh(n, N_SLOW_ALSFRS), 0.1)
+    again = rater.rate(ids, 56, observed, constants, RaterState.fresh(n, N_SLOW_ALSFRS), 0.1)
     np.testing.assert_array_equal(whole.items, again.items)
     rows = np.random.default_rng(0).permutation(n)[:150]
-    some = rater.rate(ids[rows], 56, at(observed, rows), at(constants, rows), fresh_state(150), 0.1)
+    some = rater.rate(ids[rows], 56, at(observed, rows), at(constants, rows), RaterState.fresh(150, N_SLOW_ALSFRS), 0.1)
     np.testing.assert_array_equal(some.items, whole.items[rows])
     np.testing.assert_array_equal(some.state.h, whole.state.h[rows])
     for other in (AlsfrsRater(9, "observe.alsfrs.second"), AlsfrsRater(10)):
-        assert (other.rate(ids, 56, observed, constants, fresh_state(n), 0.1).items != whole.items).mean() > 0.05
-    assert (rater.rate(ids, 57, observed, constants, fresh_state(n), 0.1).items != whole.items).mean() > 0.05
+        assert (
+            other.rate(ids, 56, observed, constants, RaterState.fresh(n, N_SLOW_ALSFRS), 0.1).items != whole.items
+        ).mean() > 0.05
+    assert (
+        rater.rate(ids, 57, observed, constants, RaterState.fresh(n, N_SLOW_ALSFRS), 0.1).items != whole.items
+    ).mean() > 0.05
 
 
 def test_the_state_given_is_not_changed_and_form_stays_on_one_day():
     n = 50
     observed, constants = people(n)
-    rater, state = AlsfrsRater(2), fresh_state(n)
+    rater, state = AlsfrsRater(2), RaterState.fresh(n, N_SLOW_ALSFRS)
     first = rater.rate(np.arange(n), 7, observed, constants, state)
     np.testing.assert_array_equal(state.h, 0.0)
     second = AlsfrsRater(2, "observe.alsfrs.second").rate(np.arange(n), 7, observed, constants, first.state)
@@ -158,7 +165,7 @@ def test_rounding_beyond_the_ends_of_a_fraction_is_not_refused():
 def test_no_patients():
     observed, constants = people(0)
     assert true_alsfrs(observed, constants).shape == (0, 12)
-    got = AlsfrsRater(1).rate(np.arange(0), 0, observed, constants, fresh_state(0))
+    got = AlsfrsRater(1).rate(np.arange(0), 0, observed, constants, RaterState.fresh(0, N_SLOW_ALSFRS))
     assert got.items.shape == (0, 12)
 
 
@@ -173,7 +180,7 @@ def test_each_column_is_asked_for_and_checked(name):
     for value in (np.nan, np.inf, *(() if name in TRAITS else (1.01, -0.01))):
         with pytest.raises(InputError, match=f"'{name}' must be {span}, not {value}"):
             true_alsfrs(*spoilt(lambda x, v=value: np.where(np.arange(20) == 3, v, x)))
-    state, z = fresh_state(20), np.zeros((20, N_NORMALS_ALSFRS))
+    state, z = RaterState.fresh(20, N_SLOW_ALSFRS), np.zeros((20, N_NORMALS_ALSFRS))
     with pytest.raises(InputError, match=rf"'{name}' has shape \(7,\); give one value for each of the 20 rows"):
         rate_alsfrs(*spoilt(lambda x: x[:7]), 0, state, z)
     observed, constants = ({k: v for k, v in m.items() if k != name} for m in people(20))
@@ -183,7 +190,7 @@ def test_each_column_is_asked_for_and_checked(name):
 
 def test_refusals():
     observed, constants = people(4)
-    state, z = fresh_state(4), np.zeros((4, N_NORMALS_ALSFRS))
+    state, z = RaterState.fresh(4, N_SLOW_ALSFRS), np.zeros((4, N_NORMALS_ALSFRS))
     with pytest.raises(InputError, match=r"normals have shape \(4, 13\)"):
         rate_alsfrs(observed, constants, 0, state, z[:, 1:])
     with pytest.raises(InputError, match="bias must be finite, not nan; give 0 for blinded raters"):

@@ -207,7 +207,8 @@ def test_register_and_parameters_are_complete():
         assert set(instrument.parameters) | set(instrument.missing_parameters) <= set(entries)
         assert instrument.practice.endswith(".")
         assert instrument.missing.endswith(".")
-        assert instrument.missing_parameters
+        assert bool(instrument.missing_parameters) != instrument.missing.startswith("Never: ")
+        assert instrument.diseases
     for name, entry in entries.items():
         assert set(entry) == {"value", "unit", "meaning", "source", "prior"}, name
         prior = entry["prior"]
