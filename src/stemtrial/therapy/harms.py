@@ -63,8 +63,8 @@ HARMS: Mapping[str, tuple[Harm, Timing]] = {
     "rash": (Harm("rash", 2, False), "start"),
     "oedema": (Harm("peripheral or facial oedema", 2, False), "start"),
     "biliary": (Harm("gallstones or biliary sludge", 2, False), "start"),
-    "pleocytosis": (Harm("white cells raised in cerebrospinal fluid", 1, False), "start"),
-    "serious_neurological": (Harm("myelitis, radiculitis or aseptic meningitis", 3, True), "start"),
+    "pleocytosis": (Harm("pleocytosis of cerebrospinal fluid", 1, False), "start"),
+    "serious_neurological": (Harm("myelitis or aseptic meningitis", 3, True), "start"),
 }
 """Event -> how it is recorded, and when it comes.
 

@@ -100,7 +100,7 @@ def on_als(m: Model) -> None:
     half = _parameter(m, "als.half_dose")
     for state, part, region in zip(cells, reach, POOLS, strict=True):
         # a part of the pool has all the cells, at the density that the whole would have with more
-        there = where(state > 0.0, state * part / (state + half * part), 0.0)
+        there = state * part / maximum(GONE, state + half * part)
         m.modify(f"neuron_loss_{region}", 1.0 - most * there)
 
     def receive(e: Effect) -> None:

@@ -83,7 +83,7 @@ def effects(kernel, state):
 # -- the catalogue -----------------------------------------------------------------------------------------------
 def test_drugs_have_a_dose_and_courses_none():
     for name, info in catalogue().items():
-        assert ("dose_ratio" in info.fields) == (info.family in ("dmt", "remyelination")), name
+        assert ("dose_ratio" in info.fields) == (info.family in ("dmt", "remyelination", "als_drug")), name
         assert ("stop_day" in info.fields) == (info.entry != "one_off"), name
 
 
@@ -508,7 +508,8 @@ def test_what_can_be_stopped_is_stopped_by_its_family():
     assert stops("rituximab") == ("anti_cd20.stop",)
     assert stops("alemtuzumab") == stops("ahsct") == ()
     assert stops("msc") == ("msc.stop",), "no further course; what was given stays"
-    ending = ("drugs", "anti_cd20", "msc", "nsc", "opc", "remyelination")
+    assert stops("riluzole") == (), "goes on beside whatever a trial gives"
+    ending = ("drugs", "anti_cd20", "msc", "nsc", "opc", "remyelination", "als_drugs", "astrocyte", "treg")
     assert set(stopping(FAMILIES)) == {f"{f}.stop" for f in ending}
 
 

@@ -98,7 +98,8 @@ def test_a_ventricular_cell_counts_for_fifteen_to_twenty_lumbar_ones(point):
     """model_review, MS item 13: 24e6 cells of leone2023_icv_nsc against 50-400e6 of genchi2023_stems."""
     per_cell = {}
     for route in ("intrathecal", "intracerebroventricular"):
-        cells, share = graft.settled("nsc", "nsc", regimen("nsc", FOETAL | {"route": route}), point)
+        given = regimen("nsc", FOETAL | {"route": route})
+        cells, share = (f("nsc", "nsc", given, point) for f in (graft.settled, graft.settling))
         assert sum(cells) == pytest.approx(24.0 * 0.8 * share)
         per_cell[route] = share
     assert 15 <= per_cell["intracerebroventricular"] / per_cell["intrathecal"] <= 20
@@ -106,7 +107,7 @@ def test_a_ventricular_cell_counts_for_fifteen_to_twenty_lumbar_ones(point):
 
 def test_cells_settle_where_they_are_given(point):
     def shares(therapy, fields, route):
-        cells, _ = graft.settled(FAMILIES_OF[therapy], therapy, regimen(therapy, fields | {"route": route}), point)
+        cells = graft.settled(FAMILIES_OF[therapy], therapy, regimen(therapy, fields | {"route": route}), point)
         return dict(zip(REGIONS, np.array(cells) / sum(cells), strict=True))
 
     for therapy, fields in (("nsc", FOETAL), ("ipsc_opc", PRECURSORS)):

@@ -104,7 +104,7 @@ def test_rejected_cells_stop_acting(people, best, untreated):
 
 def test_orders_courses_and_immunosuppression(point):
     fields = regimen("nsc", LUMBAR | {"courses": 3, "every_days": 100, "immunosuppression_days": 150})
-    orders = prescribe("nsc", fields, {"edss": np.full(2, 5.0)}, parameters=point)
+    orders = prescribe("nsc", fields, {"day": np.zeros(2, int)}, parameters=point)
     told = [(o.day, o.dose) for o in orders]
     both = ["nsc.receive", "nsc.graft"]
     assert told == [

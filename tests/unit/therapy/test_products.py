@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from stemtrial.disease.ms import REGIONS
 from stemtrial.errors import InputError
 from stemtrial.evidence import studies
 from stemtrial.parameters import registry
@@ -18,6 +17,7 @@ from stemtrial.therapy import catalogue, human_data
 from stemtrial.therapy.costs import costs_of, unit_costs
 from stemtrial.therapy.family import FieldError
 from stemtrial.therapy.info import Record
+from stemtrial.therapy.prescribe import FAMILIES, family_of, refuse_in
 from stemtrial.therapy.product import (
     Fact,
     Step,
@@ -32,12 +32,13 @@ from stemtrial.therapy.product import (
     viable_dose,
     wait,
 )
-from stemtrial.therapy.routes import PROCEDURE_HARMS, Shares, route, routes, routes_of
+from stemtrial.therapy.routes import PROCEDURE_HARMS, REGIONS, Segment, Shares, route, routes, routes_of
 
 PAGE = Path(__file__).parents[3] / "docs" / "cell_products.md"
 START = "<!-- tables: written by `python tests/unit/therapy/test_products.py` -->\n"
 END = "<!-- end of tables -->\n"
-CELLS = ("msc", "nsc", "ipsc_opc")
+CELLS = ("msc", "nsc", "ipsc_opc", "astrocytes", "treg")
+DISEASES = {"ms": "MS", "als": "ALS"}
 ALL = [p for t in ("ahsct", *CELLS) for p in products(t).values()]
 
 
@@ -48,6 +49,8 @@ def entry(therapy, **fields):
         "msc": {"product": "bone-marrow-autologous", "route": "intrathecal", "dose_1e6_per_kg": 1.0},
         "nsc": {"product": "foetal-allogeneic", "route": "intracerebroventricular", "dose_1e6": 24.0},
         "ipsc_opc": {"product": "ipsc-autologous", "route": "intraparenchymal", "dose_1e6": 100.0},
+        "astrocytes": {"dose_1e6": 100.0},
+        "treg": {"dose_1e6_per_kg": 1.0},
     }[therapy]
     return {k: v for k, v in (known | usual | fields).items() if v is not None}
 
@@ -84,10 +87,34 @@ def made_by(t, p):
     return row(t, f"`{p.name}`", steps, release, p.potency, p.ethics)
 
 
-def seen_in(t, p):
+def seen_in(t, p, disease):
     """Rows of one product: in whom it was studied."""
-    found = [row(t, f"`{p.name}`", way, ", ".join(ids)) for way, ids in p.human.items()]
+    found = [row(t, f"`{p.name}`", way, ", ".join(ids)) for way, ids in p.human.get(disease, {}).items()]
     return found or [row(t, f"`{p.name}`", "any route", "none: prediction without human data")]
+
+
+def exposures(disease):
+    """Where the cells of each route go in one disease."""
+    lines = [f"Exposure of the regions in {DISEASES[disease]}, the highest is 1:", ""]
+    lines += head("route", "therapy", *REGIONS[disease])
+    for r in routes().values():
+        for t, s in r.shares.items():
+            if disease in s.regions:
+                lines.append(row(f"`{r.name}`", t, *(f"{x:g}" for x in s.weights(disease))))
+    return [*lines, ""]
+
+
+def needles():
+    """Segments of the cord."""
+    lines = ["Segments, by route and disease:", ""]
+    lines += head("route", "disease", "segment", "where", "share of the dose by region", "part of the region", "source")
+    for r in routes().values():
+        for disease, segments in r.segments.items():
+            for name, s in segments.items():
+                shares = ", ".join(f"{k} {v:g}" for k, v in s.regions.items())
+                where = row(f"`{r.name}`", DISEASES[disease], f"`{name}`", s.meaning, shares, f"{s.reach:g}", s.source)
+                lines.append(where)
+    return [*lines, ""]
 
 
 def tables():
@@ -99,21 +126,18 @@ def tables():
     steps = "steps (days, least; fold of viable cells; failure)"
     lines += ["", "## Making", "", *head("therapy", "product", steps, "release criteria", "potency", "ethics")]
     lines += [made_by(t, p) for t, p in every]
-    lines += ["", "## Human results in MS", "", *head("therapy", "product", "by", "studies")]
-    lines += [line for t, p in every for line in seen_in(t, p)]
-    lines += [
-        "",
-        "## Routes",
-        "",
-        "Shares of the viable cells of a dose; exposure of the regions, the highest is 1.",
-        "",
-    ]
-    lines += head("route", "procedure", "days in hospital", "therapy", "lung", "CSF", "tissue", *REGIONS, "source")
+    for disease, name in DISEASES.items():
+        lines += ["", f"## Human results in {name}", "", *head("therapy", "product", "by", "studies")]
+        acting = [(t, p) for t, p in every if disease in FAMILIES[family_of(t)].on]
+        lines += [line for t, p in acting for line in seen_in(t, p, disease)]
+    lines += ["", "## Routes", "", "Shares of the viable cells of a dose:", ""]
+    lines += head("route", "procedure", "days in hospital", "therapy", "lung", "CSF", "tissue", "blood", "source")
     for r in routes().values():
         for t, s in r.shares.items():
-            shares = (f"{x:g}" for x in (s.lung, s.csf, s.tissue, *s.weights()))
+            shares = (f"{x:g}" for x in (s.lung, s.csf, s.tissue, s.blood))
             lines.append(row(f"`{r.name}`", r.procedure, r.stay_days, t, *shares, s.source))
-    lines += ["", "Harm of the procedure itself, probability a dose, with or without cells in it:", ""]
+    lines += ["", *exposures("ms"), *exposures("als"), *needles()]
+    lines += ["Harm of the procedure itself, probability a dose, with or without cells in it:", ""]
     lines += head("route", "event", "probability", "grade", "serious", "source")
     for r in routes().values():
         for e in r.events:
@@ -162,9 +186,10 @@ def test_every_number_has_a_source_and_every_study_that_it_names_exists():
         cited = "assumed" in source or source.startswith("10.") or any(s in source for s in known)
         assert cited, f"{top}: '{source}' is no study, no DOI and not assumed"
     for p in ALL:
-        for found in p.human.values():
-            assert set(found) <= known, p.name
-            assert all(studies()[s].disease == "ms" for s in found), p.name
+        for disease, by in p.human.items():
+            for found in by.values():
+                assert set(found) <= known, p.name
+                assert all(studies()[s].disease == disease for s in found), p.name
 
 
 def test_the_catalogue_and_the_data_name_the_same_products_and_routes():
@@ -174,11 +199,19 @@ def test_the_catalogue_and_the_data_name_the_same_products_and_routes():
         assert set(fields["route"].choices) == set(routes_of(t))
         assert {f"lot.{t}.{name}" for name in products(t)} <= set(unit_costs())
         for p in products(t).values():
-            assert set(p.human) <= set(routes_of(t))
+            assert set(p.human) <= set(FAMILIES[family_of(t)].on)
+            assert all(set(by) <= set(routes_of(t, disease)) for disease, by in p.human.items())
+        acts = FAMILIES[family_of(t)].on
+        assert all(routes_of(t, disease) for disease in acts), "some way to give it wherever it acts"
+        assert all(set(r.shares[t].regions) <= set(acts) for r in routes().values() if t in r.shares)
     conditioning = set(catalogue()["ahsct"].fields["conditioning"].choices)
-    assert set(products("ahsct")["peripheral-blood-cd34"].human) == conditioning
+    assert set(products("ahsct")["peripheral-blood-cd34"].human["ms"]) == conditioning
     assert {f"conditioning.{c}" for c in conditioning} <= set(unit_costs())
     assert not products("ocrelizumab")
+    (cord,) = (r for r in routes().values() if r.segments)
+    assert list(catalogue()["nsc"].fields["segments"].choices) == list(cord.segments["als"])
+    for segment in cord.segments["als"].values():
+        assert set(segment.regions) <= {r for r, w in cord.shares["nsc"].regions["als"].items() if w > 0}
 
 
 def test_products_are_possible():
@@ -194,7 +227,7 @@ def test_products_are_possible():
         assert p.release
         if p.residual_limit is not None:
             assert p.residual_undifferentiated.value <= p.residual_limit.value
-        assert ("ipsc" in p.name) == (p.residual_limit is not None)
+        assert p.name.startswith(("ipsc", "hesc")) == (p.residual_limit is not None)
     auto = product("ipsc_opc", "ipsc-autologous")
     assert manufacturing_days(auto) == 270, "ms_model 7.4"
     assert failure_probability(auto) == pytest.approx(1 - 0.99 * 0.95 * 0.85 * 0.9 * 0.9)
@@ -205,16 +238,24 @@ def test_routes_are_possible():
         assert all(f"cells.{e}.{r.name}" in registry() for e in r.events), r.name
         assert all(registry()[f"cells.{e}.{r.name}"].no_effect == 0.0 for e in r.events)
         for s in r.shares.values():
-            assert (max(s.weights()) == 1.0) == (s.csf + s.tissue > 0)
+            assert all((max(s.weights(d)) == 1.0) == (s.csf + s.tissue > 0) for d in s.regions)
     vein = route("intravenous").shares["msc"]
-    assert vein.csf == vein.tissue == max(vein.weights()) == 0.0, "detante2009_brain_homing, eggenhofer2012_shortlived"
-    assert set(route("intravenous").shares) == {"msc"}, "neural cells are not given by vein"
+    reached = max(max(vein.weights(d)) for d in DISEASES)
+    assert vein.csf == vein.tissue == reached == 0.0, "detante2009_brain_homing, eggenhofer2012_shortlived"
+    assert set(route("intravenous").shares) == {"msc", "treg"}, "neural cells are not given by vein"
 
 
 def test_malformed_data_are_refused():
-    good = {"lung": 0.5, "csf": 0.5, "tissue": 0.0, "regions": dict.fromkeys(REGIONS, 1.0), "source": "assumed"}
+    even = {"ms": dict.fromkeys(REGIONS["ms"], 1.0)}
+    good = {"lung": 0.5, "csf": 0.5, "tissue": 0.0, "regions": even, "source": "assumed"}
     assert Shares.model_validate(good)
-    for bad in ({"tissue": 0.1}, {"regions": {"pv": 1.0}}, {"regions": dict.fromkeys(REGIONS, 0.5)}, {"moon": 1}):
+    half, other = {"als": dict.fromkeys(REGIONS["als"], 0.5)}, {"als": even["ms"]}
+    for wrong in ({"ms": {"pv": 1.0}}, half, other):
+        with pytest.raises(ValueError, match="regions of"):
+            Shares.model_validate(good | {"regions": wrong})
+    with pytest.raises(ValueError, match=r"sum to 0\.9, not 1; mend them"):
+        Segment.model_validate({"meaning": "m", "regions": {"lumbar": 0.9}, "reach": 1.0, "source": "assumed"})
+    for bad in ({"tissue": 0.1}, {"blood": 0.1}, {"regions": {"ms": {"pv": 1.0}}}, {"moon": 1}):
         with pytest.raises(ValueError, match=r"shares|regions|moon"):
             Shares.model_validate(good | bad)
     with pytest.raises(ValueError, match="least_days 5 exceed days 3"):
@@ -255,6 +296,11 @@ IMPOSSIBLE = [
     ("ipsc_opc", {"residual_undifferentiated": 1e-3}, "residual_undifferentiated", "at most 2e-05"),
     ("msc", {"made": "to_order", "courses": 2, "every_days": 30}, "every_days", "in 36 days, not 30"),
     ("ipsc_opc", {"courses": 2, "every_days": 182}, "every_days", "in 270 days, not 182"),
+    ("nsc", {"segments": "cervical"}, "segments", "'intracerebroventricular' has none; leave it out"),
+    ("nsc", {"injections": 10}, "injections", "'intracerebroventricular' has none; leave it out"),
+    ("astrocytes", {"route": "intravenous"}, "route", "'astrocytes' cannot be given by 'intravenous'"),
+    ("treg", {"manufacturing_days": 3}, "manufacturing_days", "at least 26 days to make (leukapheresis"),
+    ("treg", {"dose_1e6_per_kg": 40.0}, "dose_1e6_per_kg", "yields 2125e6 cells, the dose is 2800e6"),
 ]
 
 
@@ -267,7 +313,40 @@ def test_an_impossible_product_is_refused_with_its_reason(therapy, fields, field
     assert ";" in str(e.value), "and says what to do"
 
 
+SPINAL = {"product": "foetal-spinal-allogeneic", "route": "intraspinal", "dose_1e6": 4.0}
+REFUSED_THERE = [
+    ("als", "ocrelizumab", {}, "therapy", "'ocrelizumab' has no model in als; give one of edaravone"),
+    ("als", "ipsc_opc", {}, "therapy", "'ipsc_opc' has no model in als"),
+    ("als", "ahsct", {}, "therapy", "'ahsct' has no model in als"),
+    ("ms", "tofersen", {}, "therapy", "'tofersen' has no model in ms"),
+    ("ms", "astrocytes", {"route": "intrathecal"}, "therapy", "'astrocytes' has no model in ms"),
+    ("als", "msc", {"route": "intracerebroventricular"}, "route", "in als 'msc' is not given by 'intracerebro"),
+    ("als", "nsc", {"route": "intrathecal"}, "route", "in als 'nsc' is not given by 'intrathecal'; use intraspinal"),
+    ("als", "nsc", SPINAL, "segments", "none is said; say one of cervical, lumbar"),
+    ("ms", "nsc", SPINAL | {"segments": "lumbar"}, "segments", "'lumbar' is said; leave it out"),
+]
+
+
+@pytest.mark.parametrize(("disease", "therapy", "fields", "field", "reason"), REFUSED_THERE)
+def test_what_cannot_be_given_in_a_disease_is_refused_with_its_reason(disease, therapy, fields, field, reason):
+    with pytest.raises(FieldError, match=re.escape(reason)) as e:
+        refuse_in(disease, therapy, fields)
+    assert e.value.field == field
+
+
+def test_what_can_be_given_in_a_disease_passes():
+    for disease, family in ((d, f) for d in DISEASES for f in FAMILIES.values() if d in f.on):
+        for t in family.therapies:
+            for way in routes_of(t, disease) or (None,):
+                segments = [None] if way is None else list(route(way).segments.get(disease, {})) or [None]
+                for s in segments:
+                    refuse_in(disease, t, {"route": way, "segments": s})
+
+
 POSSIBLE = [
+    ("nsc", SPINAL | {"segments": "cervical_and_lumbar", "injections": 40}),
+    ("astrocytes", {"courses": 2, "every_days": 60}),
+    ("treg", {"courses": 8, "every_days": 28, "made": "to_order"}),
     ("msc", {"dose_1e6_per_kg": 0.0}),
     ("msc", {"dose_1e6_per_kg": None, "dose_1e6": 0.0}),
     ("msc", {"preparation": "thawed", "made": "to_order", "courses": 6, "every_days": 30}),
@@ -317,6 +396,12 @@ def test_human_data_are_of_that_product_by_that_route():
     assert human_data("ipsc_opc", entry("ipsc_opc")) == (), "registry_ipsc_glia_2026: none published"
     assert "burt2019_mist" in human_data("ahsct", {"conditioning": "cyclophosphamide-atg"})
     assert human_data("ocrelizumab", {}), "drugs are in use"
+    lumbar = entry("msc", product="adipose-autologous")
+    assert human_data("msc", lumbar) == (), "in another disease"
+    assert human_data("msc", lumbar, "als") == ("staff2016_adipose",)
+    assert human_data("nsc", entry("nsc", **SPINAL), "als")[0] == "glass2012_nsi566"
+    assert human_data("nsc", entry("nsc", product="ipsc-allogeneic", route="intraspinal"), "als") == ()
+    assert human_data("treg", entry("treg"), "als") == ("thonhoff2018_treg", "thonhoff2022_treg")
 
 
 # -- cost --------------------------------------------------------------------------------------------------------------
