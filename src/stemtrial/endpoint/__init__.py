@@ -2,8 +2,9 @@
 
 from stemtrial.endpoint.change import changes
 from stemtrial.endpoint.confirmed import ConfirmedChange, Threshold
-from stemtrial.endpoint.definition import define, definitions, find, needs
-from stemtrial.endpoint.derive import Counts, Events, Values, derive
+from stemtrial.endpoint.decline import JointRank, Slope, Trajectory
+from stemtrial.endpoint.definition import define, definitions, diseases_of, find, needs
+from stemtrial.endpoint.derive import Counts, Courses, Events, Values, derive
 from stemtrial.endpoint.readout import readout
 from stemtrial.endpoint.rules import (
     AdverseEvent,
@@ -11,7 +12,9 @@ from stemtrial.endpoint.rules import (
     Death,
     Definition,
     FirstActivity,
+    FirstMilestone,
     FirstRelapse,
+    Leaving,
     LesionCount,
     LesionFree,
     RelapseCount,
@@ -24,15 +27,21 @@ __all__ = [
     "AnyOf",
     "ConfirmedChange",
     "Counts",
+    "Courses",
     "Death",
     "Definition",
     "Events",
     "FirstActivity",
+    "FirstMilestone",
     "FirstRelapse",
+    "JointRank",
+    "Leaving",
     "LesionCount",
     "LesionFree",
     "RelapseCount",
+    "Slope",
     "Threshold",
+    "Trajectory",
     "TreatmentDeath",
     "Values",
     "VisitValue",
@@ -40,6 +49,7 @@ __all__ = [
     "define",
     "definitions",
     "derive",
+    "diseases_of",
     "find",
     "needs",
     "readout",

@@ -75,9 +75,11 @@ def _by_measure(d: ConfirmedChange, trial: Trial, every: bool) -> Iterator[_Foun
     blocked, clock = _blocked(d, trial), months(trial, "visits", d.event_time)
     capacity = len(rows.day) if every else 0
     for measure in d.measures:
+        edss = measure == "edss"
+        steps = [(t.up_to, t.by) for t in d.thresholds] if edss else [(np.inf, d.points.get(measure, 0.0))]
+        up_to, by = np.array(steps, np.float64).reshape(-1, 2).T.copy()
         time, event = np.empty(trial.n), np.empty(trial.n, np.bool_)
         days, values = np.empty((capacity, 5), np.int64), np.empty((capacity, 3))
-        edss = measure == "edss"
         n = find_changes(
             _baseline(d, trial, measure),
             at_risk,
@@ -91,10 +93,10 @@ def _by_measure(d: ConfirmedChange, trial: Trial, every: bool) -> Iterator[_Foun
             end,
             death,
             trial.group,
-            np.array([t.up_to for t in d.thresholds]),
-            np.array([t.by for t in d.thresholds]),
+            up_to,
+            by,
             d.reach if edss and d.reach is not None else 0.0,
-            0.0 if edss else d.percent[measure],
+            d.percent.get(measure, 0.0),
             1.0 if d.direction == "worse" else -1.0,
             d.confirmation_days - d.tolerance_days,
             max(d.onset_from_days, d.baseline_days or 0),

@@ -7,7 +7,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 Disposition = Literal["completed", "dropped_out", "died", "crossed_over"]
-Kind = Literal["time_to_event", "value", "change", "count", "rate", "status"]
+Milestone = Literal["niv", "gastrostomy", "tracheostomy", "permanent_ventilation"]
+Kind = Literal["time_to_event", "value", "change", "count", "rate", "status", "trajectory", "rank"]
 EventTime = Literal["actual", "scheduled"]
 
 
@@ -36,3 +37,16 @@ class Common(BaseModel):
         """Return the fields that belong to the rule, not to the bookkeeping."""
         kept = self.model_dump(mode="json")
         return {k: v for k, v in kept.items() if k not in {"id", "label", "citation", "unit", "note", "rule"}}
+
+
+def within_limits(at_least: float | None, at_most: float | None) -> None:
+    """Refuse limits between which nothing lies.
+
+    Raises
+    ------
+    ValueError
+        If the lower one is above the upper one.
+
+    """
+    if at_least is not None and at_most is not None and at_least > at_most:
+        raise ValueError(f"at_least {at_least:g} is above at_most {at_most:g}")

@@ -61,6 +61,8 @@ class ConfirmedChange(Common):
         Instead of thresholds: the EDSS that must be reached. Who is there at baseline is not at risk.
     percent : mapping of str to float
         Further measures: column of the visits table, and the change in per cent of the reference that counts.
+    points : mapping of str to float
+        Further measures: column of the visits table, and the change in its own unit that counts (stages, items).
     edss_at_least, pyramidal_at_least : float or None
         What EDSS and the pyramidal functional system must also be, at every visit of the change. The second is left
         out where the visits table has no column ``pyramidal_fs``.
@@ -110,6 +112,7 @@ class ConfirmedChange(Common):
     thresholds: tuple[Threshold, ...] = ()
     reach: Annotated[float, Field(gt=0, le=10)] | None = None
     percent: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    points: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     edss_at_least: Annotated[float, Field(ge=0, le=10)] | None = None
     pyramidal_at_least: Annotated[float, Field(ge=0, le=6)] | None = None
     confirmation_days: Annotated[int, Field(ge=0)]
@@ -149,7 +152,9 @@ class ConfirmedChange(Common):
         if self.baseline_days is not None and (moves or self.relapse_near or self.relapse_free):
             raise ValueError("baseline_days is for a fixed reference without windows")
         if not self.measures:
-            raise ValueError("give thresholds, reach or percent: nothing would be measured")
+            raise ValueError("give thresholds, reach, percent or points: nothing would be measured")
+        if twice := sorted(self.percent.keys() & self.points.keys()):
+            raise ValueError(f"'{twice[0]}' stands under percent and points; keep one")
         if self.tolerance_days and self.tolerance_days >= self.confirmation_days:
             raise ValueError(f"tolerance_days {self.tolerance_days} must be less than confirmation_days")
         if self.counts != "any" and not (self.relapse_near or self.relapse_free):
@@ -160,7 +165,7 @@ class ConfirmedChange(Common):
     def measures(self) -> tuple[str, ...]:
         """Columns of the visits table on which the change is measured."""
         edss = ("edss",) if self.thresholds or self.reach is not None else ()
-        return (*edss, *self.percent)
+        return (*edss, *self.percent, *self.points)
 
     @property
     def reads_relapses(self) -> bool:

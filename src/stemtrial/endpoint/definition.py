@@ -10,14 +10,18 @@ from typing import Annotated, Any, assert_never
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
+from stemtrial.disease import DISEASES
 from stemtrial.endpoint.confirmed import PYRAMIDAL, ConfirmedChange
+from stemtrial.endpoint.decline import JointRank, Slope, Trajectory
 from stemtrial.endpoint.rules import (
     AdverseEvent,
     AnyOf,
     Death,
     Definition,
     FirstActivity,
+    FirstMilestone,
     FirstRelapse,
+    Leaving,
     LesionCount,
     LesionFree,
     RelapseCount,
@@ -25,6 +29,7 @@ from stemtrial.endpoint.rules import (
     VisitValue,
 )
 from stemtrial.errors import InputError, did_you_mean
+from stemtrial.observe.instruments import instruments
 
 _ADAPTER: TypeAdapter[Definition] = TypeAdapter(Annotated[Definition, Field(discriminator="rule")])
 
@@ -124,7 +129,8 @@ def needs(definition: str | Definition) -> dict[str, set[str]]:
     -------
     dict of str to set of str
         Measured columns by table; an empty set: only the rows and bookkeeping columns (day, visit, event ...) matter.
-        ``patients`` names the baseline measurements. A column that a rule uses only if it is there is not listed.
+        ``patients`` names the baseline measurements, not what screening knows (the slope of the run-in). A column that
+        a rule uses only if it is there is not listed.
 
     Raises
     ------
@@ -160,17 +166,67 @@ def needs(definition: str | Definition) -> dict[str, set[str]]:
             out[d.table] = {d.column, *d.plus}
             if d.change == "slope_change" or (d.change != "none" and d.reference_days is None):
                 out["patients"] = set(out[d.table])
+        case Slope():
+            out["patients"] = {d.column, *d.plus}
+            if d.measure != "before":
+                out["visits"] = {d.column, *d.plus}
+        case Trajectory() | JointRank():
+            out["visits"] = out["patients"] = {d.column, *d.plus}
+            if d.events:
+                out["milestones"] = set()
+        case FirstMilestone():
+            out["milestones"] = set()
         case AnyOf():
             for part in parts_of(d):
                 for table, columns in needs(part).items():
                     out[table] = out.get(table, set()) | columns
         case AdverseEvent():
             out["adverse_events"] = set()
-        case Death() | TreatmentDeath():
+        case Death() | TreatmentDeath() | Leaving():
             pass
         case _:
             assert_never(d)
     return out
 
 
-__all__ = ["PYRAMIDAL", "define", "definitions", "find", "needs", "parts_of", "worsening_of"]
+_OF_ONE = {"relapses": "ms", "mri": "ms", "milestones": "als"}
+"""Tables that only one disease has."""
+
+
+def diseases_of(definition: str | Definition) -> tuple[str, ...]:
+    """Return the diseases whose trials can measure an endpoint, in the order of ``stemtrial.disease.DISEASES``.
+
+    Parameters
+    ----------
+    definition : str or Definition
+        Id, or a definition.
+
+    Returns
+    -------
+    tuple of str
+        Those that have every table and every instrument that :func:`needs` names; harms and deaths are of all.
+
+    Raises
+    ------
+    InputError
+        If the id is unknown.
+
+    """
+    out = set(DISEASES)
+    for table, columns in needs(definition).items():
+        out &= {_OF_ONE[table]} if table in _OF_ONE else set(DISEASES)
+        for column in columns:
+            out &= set(instruments()[column].diseases)
+    return tuple(d for d in DISEASES if d in out)
+
+
+__all__ = [
+    "PYRAMIDAL",
+    "define",
+    "definitions",
+    "diseases_of",
+    "find",
+    "needs",
+    "parts_of",
+    "worsening_of",
+]

@@ -12,9 +12,10 @@ from numpy.typing import ArrayLike
 from stemtrial.endpoint import kernels
 from stemtrial.endpoint.change import first_change, months
 from stemtrial.endpoint.confirmed import ConfirmedChange
+from stemtrial.endpoint.decline import JointRank, Slope, Trajectory
 from stemtrial.endpoint.definition import find, parts_of, worsening_of
 from stemtrial.endpoint.harm import Harms
-from stemtrial.endpoint.horizon import at_visit, window_of
+from stemtrial.endpoint.horizon import at_visit, last_by, window_of
 from stemtrial.endpoint.ragged import DAYS_PER_YEAR, FOREVER, Bools, Floats, Ints, Rows, Trial, Whole
 from stemtrial.endpoint.rules import (
     AdverseEvent,
@@ -22,13 +23,16 @@ from stemtrial.endpoint.rules import (
     Death,
     Definition,
     FirstActivity,
+    FirstMilestone,
     FirstRelapse,
+    Leaving,
     LesionCount,
     LesionFree,
     RelapseCount,
     TreatmentDeath,
     VisitValue,
 )
+from stemtrial.endpoint.trajectory import course_of, died_by, first_milestone, passed_before, slope_of, summed
 from stemtrial.errors import InputError
 from stemtrial.tables import Table
 
@@ -67,12 +71,33 @@ class Counts(_Result):
     exposure_years: Floats
 
 
+@dataclass(frozen=True)
+class Courses(_Result):
+    """A measurement over time, and the event that ends it.
+
+    Attributes
+    ----------
+    time_years, value : ndarray, shape (patients, visits)
+        Baseline in column 0, scheduled visit k in column k; NaN where a patient has no value.
+    end_years : ndarray, shape (patients,)
+        Years to the event, or to the end of follow-up (the horizon if that comes first).
+    event : ndarray of bool, shape (patients,)
+        Whether it happened.
+
+    """
+
+    time_years: Floats
+    value: Floats
+    end_years: Floats
+    event: Bools
+
+
 def derive(
     definition: str | Definition,
     tables: Mapping[str, Table],
     at_years: float | None = None,
     planned_days: ArrayLike | None = None,
-) -> Events | Values | Counts:
+) -> Events | Values | Counts | Courses:
     """Derive an endpoint for every patient of every replicate.
 
     Parameters
@@ -80,8 +105,8 @@ def derive(
     definition : str or Definition
         Id of a definition (:func:`definitions`), or a definition from :func:`find` or :func:`define`.
     tables : mapping of str to Table
-        ``patients`` and what the rule needs of ``visits``, ``relapses``, ``mri``, ``disposition``, each sorted by
-        replicate, patient, day. Baseline values are those of ``patients``; rows on day 0 are not follow-up.
+        ``patients`` and what the rule needs of the other tables (:func:`needs`), each sorted by replicate, patient,
+        day. Baseline values are those of ``patients``; rows on day 0 are not follow-up.
     at_years : float, optional
         Horizon. Times to event are censored there; counts stop there; values come from the scheduled visit nearest
         to it within half the gap to the neighbouring scheduled visits. Without it: all of follow-up, and the last
@@ -92,7 +117,7 @@ def derive(
 
     Returns
     -------
-    Events, Values or Counts
+    Events, Values, Counts or Courses
         Rows as in the patients table.
 
     Raises
@@ -120,6 +145,14 @@ def derive(
         case Death():
             died = trial.first_disposition(("died",))
             return Events(*key, *_until(*_by_day(died, trial.end(d.censor_at)), at_years))
+        case FirstMilestone():
+            at_risk = ~passed_before(d.events, trial)
+            end = np.where(at_risk, trial.end(d.censor_at), 0)
+            day = np.where(at_risk, first_milestone(d.events, d.deaths, trial, end), FOREVER)
+            return Events(*key, *_until(*_by_day(day, end), at_years))
+        case Leaving():
+            left = trial.first_disposition(d.events)
+            return Events(*key, *_until(*_by_day(left, trial.end(d.censor_at)), at_years))
         case RelapseCount():
             end = _capped(trial.end(d.censor_at), at_years)
             rows, count = trial.rows("relapses"), np.empty(trial.n, np.int64)
@@ -131,6 +164,14 @@ def derive(
             return Values(*key, _lesion_free(d, trial, at_years))
         case VisitValue():
             return Values(*key, _visit_value(d, trial, at_years))
+        case Slope():
+            measured = _within(slope_of(d, trial, at_years), d)
+            if d.dead == "fails":
+                measured = np.where(died_by(trial, d.censor_at, at_years), 0.0, measured)
+            return Values(*key, measured)
+        case Trajectory() | JointRank():
+            at, end, event = course_of(d, trial, at_years)
+            return Courses(*key, at.day / DAYS_PER_YEAR, at.value, end / DAYS_PER_YEAR, event)
         case TreatmentDeath():
             died = trial.first_disposition(("died",), d.reasons)
             return Values(*key, (died <= _capped(trial.end(d.censor_at), at_years)).astype(np.float64))
@@ -235,22 +276,35 @@ def _first_activity(d: FirstActivity, trial: Trial) -> tuple[Floats, Bools]:
 
 
 def _visit_value(d: VisitValue, trial: Trial, at_years: float | None) -> Floats:
-    out = _measured(d, trial, at_years)
+    return _within(_measured(d, trial, at_years), d)
+
+
+def _within(values: Floats, d: VisitValue | Slope) -> Floats:
+    """Return values as they are or, where the definition has limits, whether they lie within."""
     if d.kind != "status":
-        return out
+        return values
     low, high = (-np.inf if d.at_least is None else d.at_least), (np.inf if d.at_most is None else d.at_most)
-    within = (low - _EPS <= out) & (out <= high + _EPS)
-    return np.where(np.isnan(out), np.nan, within.astype(np.float64))
+    within = (low - _EPS <= values) & (values <= high + _EPS)
+    return np.where(np.isnan(values), np.nan, within.astype(np.float64))
 
 
 def _measured(d: VisitValue, trial: Trial, at_years: float | None) -> Floats:
-    values, end = _column(d, trial, d.table), trial.end(d.censor_at)
+    columns = (d.column, *d.plus)
+    values, end = summed(trial, d.table, columns), trial.end(d.censor_at)
     out, row = at_visit(trial, d.table, values, end, at_years)
+    if d.carried_from_days is not None:
+        last, at = last_by(trial, d.table, values, end, at_years, d.carried_from_days)
+        out, row = np.where(np.isnan(out), last, out), np.where(row < 0, at, row)
+    if d.dead is not None:
+        _, high, target = window_of(trial, d.table, at_years)
+        died = trial.first_disposition(("died",))
+        before_visit = np.isnan(out) & (died <= high[trial.group])  # of the horizon, which may be late
+        out = np.where((died <= end) & ((died <= target) | before_visit), d.dead, out)
     if d.change == "none":
         return out
     earlier = np.full(trial.n, -1)
     if d.reference_days is None:
-        reference = _column(d, trial, "patients")
+        reference = summed(trial, "patients", columns)
     else:
         reference, earlier = at_visit(trial, d.table, values, end, d.reference_days / DAYS_PER_YEAR)
         reference = np.where(earlier <= row, reference, np.nan)
@@ -260,20 +314,15 @@ def _measured(d: VisitValue, trial: Trial, at_years: float | None) -> Floats:
         return out - reference
     if d.change == "slope_change":
         return _slope(trial, d.table, row, earlier, out - reference) - _slope(
-            trial, d.table, earlier, None, reference - _column(d, trial, "patients")
+            trial, d.table, earlier, None, reference - summed(trial, "patients", columns)
         )
     if d.change == "chained_percent":
         out, reference = 100.0 + out, 100.0 + reference
     positive = reference > 0  # a share of nothing is not defined
+    if d.change == "ratio":
+        return np.where(positive, out / np.where(positive, reference, 1.0), np.nan)
     fraction = np.where(positive, out / np.where(positive, reference, 1.0) - 1.0, np.nan)
     return fraction if d.change == "fraction" else 100.0 * fraction
-
-
-def _column(d: VisitValue, trial: Trial, table: str) -> Floats:
-    values = trial.floats(table, d.column)
-    for other in d.plus:
-        values = values + trial.floats(table, other)
-    return values
 
 
 def _slope(trial: Trial, table: str, to: Ints, since: Ints | None, change: Floats) -> Floats:

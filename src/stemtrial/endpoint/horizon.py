@@ -37,11 +37,26 @@ def at_visit(
 
     The window reaches half-way to the neighbouring visits of the trial, or ``within_days`` either way.
     """
-    rows, row = trial.rows(table), np.empty(trial.n, np.int64)
     low, high, target = window_of(trial, table, at_years)
     if within_days is not None:
         low, high = np.full(trial.n_groups, target - within_days), np.full(trial.n_groups, target + within_days)
-    number = trial.integers(table, "visit")
+    return _nearest(trial, table, values, end, (low, high, target))
+
+
+def last_by(
+    trial: Trial, table: str, values: Floats, end: Ints, at_years: float | None, from_days: int
+) -> tuple[Floats, Ints]:
+    """Return the last value from a day on, up to the window of the horizon (NaN: none), and its row (-1: none)."""
+    _, high, target = window_of(trial, table, at_years)
+    low = np.full(trial.n_groups, float(from_days))
+    return _nearest(trial, table, values, end, (low, np.maximum(high, target), _FAR))
+
+
+def _nearest(
+    trial: Trial, table: str, values: Floats, end: Ints, window: tuple[Floats, Floats, float]
+) -> tuple[Floats, Ints]:
+    rows, row, number = trial.rows(table), np.empty(trial.n, np.int64), trial.integers(table, "visit")
+    low, high, target = window
     kernels.nearest_visit(rows.offsets, rows.day, number, values, end, trial.group, low, high, target, row)
     out = np.full(trial.n, np.nan)
     out[row >= 0] = values[row[row >= 0]]

@@ -293,6 +293,15 @@ class Trial:
             )
         return np.minimum(self.first_disposition(censor_at), closure.astype(np.int64))
 
+    def visit_numbers(self, table: str) -> int:
+        """Return how many visit numbers there are: those planned if the caller gave a plan, else up to the largest."""
+        slots = int(self.integers(table, "visit").max(initial=0)) + 1
+        if self._planned is None:
+            return slots
+        if slots > len(self._planned):
+            raise InputError(f"planned_days has {len(self._planned)} visits; '{table}' has visit number {slots - 1}")
+        return len(self._planned)
+
     def schedule_days(self, table: str) -> Floats:
         """Return the day of each scheduled visit, shape (replicates, visit numbers); NaN where none took place.
 

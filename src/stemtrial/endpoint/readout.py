@@ -11,25 +11,36 @@ from numpy.typing import ArrayLike, NDArray
 from stemtrial.endpoint.change import changes
 from stemtrial.endpoint.change_kernel import needed
 from stemtrial.endpoint.confirmed import ConfirmedChange
-from stemtrial.endpoint.definition import definitions, find, needs
+from stemtrial.endpoint.definition import definitions, diseases_of, find, needs
 from stemtrial.endpoint.derive import Events, derive
 from stemtrial.endpoint.ragged import Bools, Floats, Ints, Trial
 from stemtrial.endpoint.rules import Definition
 from stemtrial.errors import InputError
 from stemtrial.tables import Table
 
+_APART = ("adverse_event", "leaving")
+_RATED = {"ms": "edss", "als": "alsfrs_r"}  # what everybody is rated on, by which the tables of a disease are known
 _ALL = "all"
 _CAUSE = "x_"
 
 
-def measurable(tables: Mapping[str, Table]) -> list[str]:
-    """Return the ids of the time-to-event definitions whose measurements the tables hold; harms are not compared."""
+def times_of(disease: str) -> list[str]:
+    """Return the ids of the time-to-event definitions of a disease; harms and leaving are not compared."""
     return [
         name
         for name, d in definitions().items()
-        if d.kind == "time_to_event"
-        and d.rule != "adverse_event"
-        and all(columns <= set(tables.get(t, ())) for t, columns in needs(d).items())
+        if d.kind == "time_to_event" and d.rule not in _APART and disease in diseases_of(d)
+    ]
+
+
+def measurable(tables: Mapping[str, Table]) -> list[str]:
+    """Return the ids of the definitions that are compared and whose measurements the tables hold."""
+    return [
+        name
+        for disease, rated in _RATED.items()
+        if rated in tables.get("visits", ())
+        for name in times_of(disease)
+        if all(columns <= set(tables.get(t, ())) for t, columns in needs(name).items())
     ]
 
 

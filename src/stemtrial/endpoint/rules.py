@@ -6,8 +6,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from stemtrial.endpoint.common import Common, EventTime, Kind
+from stemtrial.endpoint.common import Common, Disposition, EventTime, Kind, Milestone, within_limits
 from stemtrial.endpoint.confirmed import ConfirmedChange
+from stemtrial.endpoint.decline import JointRank, Slope, Trajectory
 
 
 class FirstActivity(Common):
@@ -70,6 +71,42 @@ class FirstRelapse(Common):
     deaths: bool = False
 
 
+class FirstMilestone(Common):
+    """Time to the first of some milestones of ALS, which happen on a day of their own.
+
+    Who has passed one of them at baseline (column of its name in the patients table, where there is one) is not at
+    risk: time 0, censored.
+
+    Attributes
+    ----------
+    events : tuple of str
+        Milestones that count.
+    deaths : bool
+        Whether death from any cause counts too (a composite); else it ends follow-up.
+
+    """
+
+    kind: ClassVar[Kind] = "time_to_event"
+    rule: Literal["first_milestone"] = "first_milestone"
+    events: Annotated[tuple[Milestone, ...], Field(min_length=1)]
+    deaths: bool = False
+
+
+class Leaving(Common):
+    """Time to leaving the trial.
+
+    Attributes
+    ----------
+    events : tuple of str
+        Events of the disposition table that count as leaving.
+
+    """
+
+    kind: ClassVar[Kind] = "time_to_event"
+    rule: Literal["leaving"] = "leaving"
+    events: Annotated[tuple[Disposition, ...], Field(min_length=1)]
+
+
 class RelapseCount(Common):
     """Relapses and the time in which they were counted."""
 
@@ -124,15 +161,21 @@ class VisitValue(Common):
         Its column there; a change from baseline also needs the column of the same name in the patients table.
     plus : tuple of str
         Further columns of the same unit that are added to it.
-    change : {'none', 'difference', 'fraction', 'percent', 'chained_percent', 'slope_change'}
-        The value itself, value minus reference, value / reference - 1, 100 times that, or, for a value that is itself
-        a percentage change since baseline, 100 ((100 + value) / (100 + reference) - 1). ``slope_change``: slope a month
-        from the reference to the value minus slope from baseline (day 0) to the reference, as in a trial that treats
-        after a run-in.
+    change : {'none', 'difference', 'ratio', 'fraction', 'percent', 'chained_percent', 'slope_change'}
+        The value itself, value minus reference, value / reference, that minus 1, 100 times that, or, for a value that
+        is itself a percentage change since baseline, 100 ((100 + value) / (100 + reference) - 1). ``slope_change``:
+        slope a month from the reference to the value minus slope from baseline (day 0) to the reference, as in a trial
+        that treats after a run-in.
     reference_days : int or None
         The reference is the scheduled visit nearest to that day (a new baseline) instead of baseline.
     reference_at_least : float or None
         Who has a lower reference is not assessed.
+    dead : float or None
+        The value of those who died by the horizon, or before their visit of it (a composite of function and survival);
+        None: it is missing.
+    carried_from_days : int or None
+        Who has no value at the horizon keeps the last one of that day or later (last observation carried forward);
+        None: it is missing.
     at_least, at_most : float or None
         With one of them a status: whether the value or change lies within, ends included.
 
@@ -142,9 +185,11 @@ class VisitValue(Common):
     table: Literal["visits", "mri"]
     column: str
     plus: tuple[str, ...] = ()
-    change: Literal["none", "difference", "fraction", "percent", "chained_percent", "slope_change"] = "none"
+    change: Literal["none", "difference", "ratio", "fraction", "percent", "chained_percent", "slope_change"] = "none"
     reference_days: Annotated[int, Field(gt=0)] | None = None
     reference_at_least: float | None = None
+    dead: float | None = None
+    carried_from_days: Annotated[int, Field(gt=0)] | None = None
     at_least: float | None = None
     at_most: float | None = None
 
@@ -158,8 +203,11 @@ class VisitValue(Common):
             raise ValueError("slope_change needs reference_days, the day on which the slopes meet")
         if self.change == "chained_percent" and self.reference_days is None:
             raise ValueError("chained_percent needs reference_days; since baseline the value is the change already")
-        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
-            raise ValueError(f"at_least {self.at_least:g} is above at_most {self.at_most:g}")
+        if self.dead is not None and (self.reference_days, self.carried_from_days) != (None, None):
+            raise ValueError("dead takes neither reference_days nor carried_from_days")
+        if self.change == "slope_change" and self.carried_from_days is not None:
+            raise ValueError("slope_change takes no carried_from_days; its slope ends at the horizon")
+        within_limits(self.at_least, self.at_most)
         return self
 
     @property
@@ -267,10 +315,15 @@ Definition = (
     ConfirmedChange
     | FirstActivity
     | FirstRelapse
+    | FirstMilestone
+    | Leaving
     | RelapseCount
     | LesionCount
     | LesionFree
     | VisitValue
+    | Slope
+    | Trajectory
+    | JointRank
     | Death
     | TreatmentDeath
     | AdverseEvent

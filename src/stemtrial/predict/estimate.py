@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stemtrial import analysis
-from stemtrial.endpoint import Counts, Definition, Events, Values, derive, find
+from stemtrial.endpoint import Counts, Courses, Definition, Events, Values, derive, find
 from stemtrial.errors import InputError
-from stemtrial.evidence import Outcome, Study, term_of
+from stemtrial.predict.courses import RANKS, Course, of_ranks, of_slopes
+from stemtrial.predict.rows import NEAR_YEARS, SCALES, STATISTICS, Row, rows_of, unit_of
 from stemtrial.tables import Table, row_of, take
 from stemtrial.trial.entry import planned_days
-from stemtrial.trial.parts import CONTRASTS, MONTH_DAYS, EndpointUse
+from stemtrial.trial.parts import MONTH_DAYS
 from stemtrial.trial.protocol import Protocol
+
+__all__ = ["AT_A_VISIT", "FREE_OF", "SHARES", "STATISTICS", "Analysed", "Row", "estimate", "rows_of"]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -24,191 +26,6 @@ AT_A_VISIT = ("confirmed_change", "first_activity")
 """Rules whose events are dated by the visit that shows them."""
 FREE_OF = ("first_activity", "first_relapse")
 """Rules whose shares are told as *free of* the event, as the field does; ``..._complement`` tells the others."""
-
-STATISTICS = {
-    "cox": "hazard_ratio",
-    "logrank": "p_value",
-    "kaplan_meier": "km_probability",
-    "kaplan_meier_complement": "km_probability",
-    "median_time": "median",
-    "proportion": "proportion",
-    "complement": "proportion",
-    "risk_difference": "difference",
-    "risk_ratio": "risk_ratio",
-    "odds_ratio": "odds_ratio",
-    "rate": "rate_per_year",
-    "negative_binomial": "rate_per_year",
-    "rate_difference": "difference",
-    "mean": "mean",
-    "mean_difference": "difference",
-    "crossover_difference": "difference",
-    "mean_ratio": "rate_ratio",
-    "median": "median",
-    "slope": "slope_per_year",
-    "per_scan": "mean",
-    "per_scan_ratio": "rate_ratio",
-    "geometric_mean": "geometric_mean",
-    "geometric_mean_ratio": "rate_ratio",
-}
-"""Estimator -> the statistic that it gives, named as in the evidence."""
-
-SECOND = frozenset(
-    {
-        "complement",
-        "crossover_difference",
-        "kaplan_meier_complement",
-        "rate",
-        "rate_difference",
-        "risk_difference",
-        "mean_ratio",
-        "geometric_mean_ratio",
-        "per_scan",
-        "per_scan_ratio",
-    }
-)
-"""Estimators of a statistic that another estimator gives too: their rows are named after themselves."""
-
-_UNITS = {
-    **dict.fromkeys(("cox", "logrank", "risk_ratio", "odds_ratio"), "1"),
-    **dict.fromkeys(("mean_ratio", "geometric_mean_ratio", "per_scan_ratio"), "1"),
-    **dict.fromkeys(
-        ("kaplan_meier", "kaplan_meier_complement", "proportion", "complement", "risk_difference"), "fraction"
-    ),
-    **dict.fromkeys(("rate", "negative_binomial", "rate_difference"), "1/y"),
-    "median_time": "years",
-}
-_SCALES = {
-    ("%", "fraction"): 0.01,
-    ("fraction", "%"): 100.0,
-    ("years", "months"): 12.0,
-    ("years", "weeks"): 365.25 / 7,
-    ("1e3", "clones"): 1000.0,
-}
-"""(unit of the estimator, unit of the publication) -> factor."""
-NEAR_YEARS = 0.03
-"""A published time is rounded: 96 weeks are 1.84 years and stand as 1.85."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """What one estimate is: endpoint, estimator, who, when, in which unit; and the outcome that it predicts."""
-
-    endpoint: str
-    estimator: str
-    arm: str | tuple[str, str]
-    time_years: float | None
-    statistic: str
-    unit: str
-    outcome_id: str | None
-
-    @property
-    def arms(self) -> tuple[str, ...]:
-        """The arm, or both arms of a contrast."""
-        return (self.arm,) if isinstance(self.arm, str) else self.arm
-
-    @property
-    def key(self) -> str:
-        """A name for columns and files."""
-        arm = " - ".join(self.arms)
-        told = self.estimator if self.estimator in SECOND else self.statistic
-        return "|".join([self.endpoint, told, arm, "" if self.time_years is None else f"{self.time_years:g}"])
-
-
-def rows_of(protocol: Protocol, study: Study | None) -> list[Row]:
-    """Return all estimates of a protocol, in its order; published outcomes are tied to the rows that predict them."""
-    outcomes = {o.outcome_id: o for o in study.outcomes} if study else {}
-    out: list[Row] = []
-    for use in protocol.endpoints.all:
-        out += _rows_of_use(protocol, use, outcomes)
-    return out
-
-
-def _rows_of_use(protocol: Protocol, use: EndpointUse, outcomes: Mapping[str, Outcome]) -> list[Row]:
-    definition = find(use.id)
-    statistic, unit = STATISTICS[use.estimator], _unit(definition, use.estimator)
-    if definition.kind == "change" and statistic in ("mean", "median"):
-        statistic = f"{statistic}_change"
-    treated = [a for a in protocol.arms if a != protocol.control]
-    contrasts = [(a, protocol.control) for a in treated]
-    arms: list[str | tuple[str, str]] = list(contrasts) if use.estimator in CONTRASTS else list(protocol.arms)
-    times: tuple[float | None, ...] = use.at_years or (None,)
-    made = [Row(use.id, use.estimator, arm, t, statistic, unit, None) for t in times for arm in arms]
-    if use.estimator == "negative_binomial":
-        made += [Row(use.id, use.estimator, c, t, "rate_ratio", "1", None) for t in times for c in contrasts]
-    return _tied(made, use, outcomes)
-
-
-def _unit(definition: Definition, estimator: str) -> str:
-    if estimator in _UNITS:
-        return _UNITS[estimator]
-    if estimator == "slope":
-        return f"{definition.unit}/y"
-    if estimator == "per_scan":
-        return f"{definition.unit}/scan"
-    return "relapses" if definition.kind == "rate" else definition.unit
-
-
-def _tied(rows: list[Row], use: EndpointUse, outcomes: Mapping[str, Outcome]) -> list[Row]:
-    """Tie each outcome to the row of its arm and statistic nearest in time, taking over its statistic and unit."""
-    out = list(rows)
-    for outcome_id in use.predicts:
-        o = outcomes.get(outcome_id)
-        if o is None:
-            raise InputError(f"endpoint '{use.id}' predicts '{outcome_id}', which the study does not have")
-        found = [
-            (gap, k)
-            for k, row in enumerate(rows)
-            if _of_same_arms(row, o) and out[k].outcome_id is None and (gap := _years_apart(row, o)) <= NEAR_YEARS
-        ]
-        if found:
-            k = min(found)[1]
-            out[k] = _told_as(rows[k], o)
-    return out
-
-
-def _of_same_arms(row: Row, o: Outcome) -> bool:
-    """Whether estimate and outcome are of the same arms; of a crossover publications name treatments, not orders."""
-    if row.estimator == "crossover_difference":
-        return len(o.arms) == 2 and o.arms[0] == row.arm[0]
-    return o.arms == row.arms
-
-
-def _years_apart(row: Row, o: Outcome) -> float:
-    """Gap between estimate and publication; 0 where one of them is of the whole follow-up.
-
-    Where a change or a sum counts from a later day, publications date it from there or from randomisation.
-    """
-    if row.time_years is None:
-        return 0.0
-    if o.time_years is None:
-        return 1.0 / (1e6 + row.time_years)  # the last of several times
-    definition = find(row.endpoint)
-    start = (getattr(definition, "reference_days", None) or getattr(definition, "from_days", None) or 0) / 365.25
-    return min(abs(o.time_years - row.time_years), abs(o.time_years - (row.time_years - start)))
-
-
-def _told_as(row: Row, o: Outcome) -> Row:
-    """Return the row in the statistic and unit of a publication, where it is the same number told otherwise."""
-    statistic, unit, definition = row.statistic, row.unit, find(row.endpoint)
-    share = getattr(definition, "change", None) == "fraction"
-    if o.statistic == "count" and row.estimator in ("proportion", "complement"):
-        statistic, unit = "count", "patients"
-    elif o.statistic == "count" and row.estimator == "mean" and definition.kind in ("count", "rate"):
-        statistic = "count"  # events of the whole arm
-    elif statistic == "mean_change" and (o.statistic == "difference" or (o.statistic == "relative_change" and share)):
-        statistic = o.statistic  # of one arm: after minus before
-    elif {statistic, o.statistic} in ({"mean", "mean_change"}, {"median", "median_change"}):
-        statistic = o.statistic
-    elif o.statistic in ("mean", "mean_change") and row.estimator == "median" and "median" in (o.definition or ""):
-        statistic = o.statistic  # printed beside means, but a median by its definition
-    elif o.statistic == "proportion" and statistic == "km_probability":
-        statistic = "proportion"  # a proportion read from a survival curve
-    published = o.unit or term_of(o.endpoint).unit
-    if row.estimator == "median_time":
-        published = next((u for u in ("months", "weeks") if o.endpoint.endswith(f"_{u}")), published)
-    if (unit, published) in _SCALES:
-        unit = published
-    return replace(row, statistic=statistic, unit=unit, outcome_id=o.outcome_id)
 
 
 class Analysed:
@@ -228,7 +45,7 @@ class Analysed:
         self.kept = kept.reshape(self.shape)
         self._derived: dict[tuple[str, float | None], Any] = {}
 
-    def derive(self, endpoint: str, at_years: float | None = None) -> Events | Values | Counts:
+    def derive(self, endpoint: str, at_years: float | None = None) -> Events | Values | Counts | Courses:
         """Return an endpoint, derived once; what is read at a visit is read at the one that stands for the time."""
         at_years = self.protocol.horizon(endpoint, at_years)
         key = (endpoint, at_years)
@@ -236,12 +53,18 @@ class Analysed:
             self._derived[key] = derive(
                 endpoint, self.tables, at_years=at_years, planned_days=planned_days(self.protocol)
             )
-        found: Events | Values | Counts = self._derived[key]
+        found: Events | Values | Counts | Courses = self._derived[key]
         return found
 
     def square(self, column: NDArray[Any]) -> NDArray[Any]:
-        """Shape (replicates, patients)."""
-        return np.reshape(column, self.shape)
+        """Shape (replicates, patients); what has several numbers a patient keeps them as a third axis."""
+        return np.reshape(column, (*self.shape, *column.shape[1:]))
+
+    def baseline(self, definition: Definition) -> Floats:
+        """Baseline of what a definition measures, shape (replicates, patients)."""
+        columns = [str(getattr(definition, "column", "")), *getattr(definition, "plus", ())]
+        values: Floats = sum((self.tables["patients"][c].astype(np.float64) for c in columns), np.zeros(self.arm.size))
+        return self.square(values)
 
     def of(self, arm: str) -> NDArray[np.bool_]:
         """Analysis set of an arm."""
@@ -274,8 +97,17 @@ def _one(row: Row, a: Analysed) -> Floats:
             y = np.where(seen, y, 0.0)
             if row.estimator in SHARES:
                 value = _share(row, y > 0.5, treated, seen)
+            elif row.estimator == "ancova_difference":
+                value = analysis.ancova(y, np.where(seen, a.baseline(definition), 0.0), treated, seen).value
             else:
                 value = _location(row, y, treated, seen)
+        case Courses() as data:
+            course = Course(*(a.square(x) for x in (data.time_years, data.value, data.end_years, data.event)))
+            if row.estimator in RANKS:
+                ranked = a.kept if treated is None else include  # an arm's mean rank is one among everybody
+                value = of_ranks(row.estimator, course, a.arm == row.arms[0], ranked)
+            else:
+                value = of_slopes(row.estimator, course, treated, include, a.protocol.design == "randomised")
         case Counts() as data:
             count, years = a.square(data.count), a.square(data.exposure_years)
             seen = include & (years > 0)
@@ -283,7 +115,7 @@ def _one(row: Row, a: Analysed) -> Floats:
                 value = _location(row, np.where(seen, count, 0).astype(float), treated, seen)
             else:
                 value = _rate(row, count, np.where(seen, years, 1.0), treated, seen)
-    return value * _SCALES.get((_unit(definition, row.estimator), row.unit), 1.0)
+    return value * SCALES.get((unit_of(definition, row.estimator), row.unit), 1.0)
 
 
 SHARES = ("proportion", "complement", "risk_difference", "risk_ratio", "odds_ratio")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from stemtrial.cohort.recruit import EXAMINED, HISTORY
 from stemtrial.endpoint import Definition, definitions, find, needs
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.evidence import study
 from stemtrial.observe import instruments
+from stemtrial.predict.courses import RANKS, SLOPES
 from stemtrial.predict.estimate import rows_of
 from stemtrial.therapy import catalogue, modelled
 from stemtrial.therapy.prescribe import refuse_together
@@ -22,6 +22,7 @@ Loc = tuple[str | int, ...]
 
 _SHARES = ("complement", "odds_ratio", "proportion", "risk_difference", "risk_ratio")
 _MEANS = ("mean", "mean_difference", "mean_ratio", "median")
+_GEOMETRIC = ("geometric_mean", "geometric_mean_ratio")
 _ABOVE_ZERO = ("pg/ml", "s", "ms")
 """Units of measurements that are never 0, so that they have logarithms."""
 _RATES = ("negative_binomial", "rate", "rate_difference")
@@ -33,6 +34,8 @@ ESTIMATORS = {
     "change": (*_MEANS, "slope"),
     "count": (*_MEANS, *_RATES),
     "rate": (*_MEANS, *_RATES),
+    "trajectory": (*SLOPES, *(f"{s}_difference" for s in SLOPES)),
+    "rank": RANKS,
 }
 """Estimators that fit each kind of endpoint; another would give a number under a wrong name."""
 
@@ -45,9 +48,13 @@ def estimators_of(definition: Definition) -> tuple[str, ...]:
     if definition.rule == "lesion_count" or (kind == "value" and column in ("gd_lesions", "new_t2_lesions")):
         return (*ESTIMATORS[kind], "per_scan", "per_scan_ratio")
     if kind == "value" and definition.unit in _ABOVE_ZERO:
-        return (*ESTIMATORS[kind], "geometric_mean", "geometric_mean_ratio")
-    if kind == "change" and definition.rule == "visit_value" and definition.reference_days is not None:
-        return (*ESTIMATORS["change"], "crossover_difference")
+        return (*ESTIMATORS[kind], *_GEOMETRIC)
+    if kind == "change" and definition.rule == "visit_value":
+        if definition.change == "ratio":
+            return (*_MEANS, *_GEOMETRIC)
+        return (*ESTIMATORS[kind], "crossover_difference" if definition.reference_days else "ancova_difference")
+    if kind == "change" and definition.rule == "slope":
+        return _MEANS
     # what is measured as a change since the baseline scan is a change
     return ESTIMATORS["change" if kind == "value" and column.endswith("_change_pct") else kind]
 
@@ -60,11 +67,6 @@ def obstacles(protocol: Protocol) -> Iterator[tuple[Loc, str]]:
     protocol : Protocol
         Valid as a file.
     """
-    for i, rule in enumerate(protocol.population.criteria.rules):
-        unknown = sorted(rule.variables - HISTORY - EXAMINED)
-        if unknown:
-            valid = did_you_mean(unknown[0], HISTORY | EXAMINED)
-            yield ("population", "eligibility", i), f"screening does not measure '{unknown[0]}' yet{valid}"
     for arm, a in protocol.arms.items():
         yield from _regimen(a.regimen, ("arms", arm, "regimen"))
     for i, step in enumerate(protocol.rules):

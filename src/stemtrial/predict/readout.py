@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from stemtrial.endpoint import ConfirmedChange, Definition, Events, FirstActivity, definitions, find, needs, readout
 from stemtrial.endpoint.definition import worsening_of
+from stemtrial.endpoint.readout import times_of
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.kernel import Kernel
 from stemtrial.parameters import point_draw
@@ -85,9 +86,7 @@ class Readout:
 def measuring_all(protocol: Protocol) -> Protocol:
     """Return the protocol with every time-to-event definition among its endpoints, so that all of it is measured."""
     also = tuple(
-        EndpointUse.model_validate({"id": name, "estimator": "median_time"})
-        for name, d in definitions().items()
-        if d.kind == "time_to_event" and d.rule != "adverse_event"
+        EndpointUse.model_validate({"id": name, "estimator": "median_time"}) for name in times_of(protocol.disease)
     )
     endpoints = protocol.endpoints.model_copy(update={"secondary": (*protocol.endpoints.secondary, *also)})
     return protocol.model_copy(update={"endpoints": endpoints})
@@ -131,7 +130,7 @@ def reference_of(protocol: Protocol, asked: str | None = None) -> str:
     InputError
         If it is not known, is no time to an event, or cannot be answered in this trial.
     """
-    times = [name for name, d in definitions().items() if d.kind == "time_to_event" and d.rule != "adverse_event"]
+    times = times_of(protocol.disease)
     if asked is not None and asked not in times:
         kind = definitions()[asked].kind.replace("_", " ") if asked in definitions() else None
         what = f"is a {kind}; the reference is a time to an event" if kind else "is not known"
@@ -252,7 +251,7 @@ def read_out(
     refuse(protocol)
     compared = reference_of(protocol, reference)
     protocol = measuring_all(scaled(protocol, s.patients))
-    times = [d for d in definitions().values() if d.kind == "time_to_event" and d.rule != "adverse_event"]
+    times = [find(name) for name in times_of(protocol.disease)]
     why = {d.id: unanswerable(d, protocol) for d in times}
     ids = [name for name, reason in why.items() if reason is None]
     observed, truth = rows_of_readout(protocol, ids)

@@ -58,6 +58,10 @@ OutcomeId = Annotated[str, StringConstraints(pattern=_OUTCOME)]
 #   slope slope_per_year, the mean change a year   (changes)
 #   per_scan mean | per_scan_ratio rate_ratio: all lesions over all scans after baseline   (gd_lesions, new_t2_lesions)
 #   geometric_mean | geometric_mean_ratio rate_ratio   (positive values)
+#   ancova_difference difference: adjusted for baseline   (changes from baseline)
+#   random_slope slope_per_year | random_slope_difference difference of slopes a year: mixed model   (trajectories)
+#   joint_slope, joint_slope_difference: the same, jointly with survival   (trajectories)
+#   cafs_mean mean rank of an arm | cafs_probability proportion of pairs that the treated win | cafs_p_value   (ranks)
 # Shares of relapse_free and of the NEDA endpoints are told as *free of* the event by kaplan_meier and proportion, so
 # that patients_with_relapse is relapse_free with complement. Worsening is told as *with* it. A status (gd_free) is told
 # as its name says.
@@ -85,6 +89,14 @@ Estimator = Literal[
     "odds_ratio",
     "median_time",
     "rate",
+    "ancova_difference",
+    "random_slope",
+    "random_slope_difference",
+    "joint_slope",
+    "joint_slope_difference",
+    "cafs_mean",
+    "cafs_probability",
+    "cafs_p_value",
 ]
 CONTRASTS = {
     "cox",
@@ -98,8 +110,22 @@ CONTRASTS = {
     "risk_difference",
     "risk_ratio",
     "odds_ratio",
+    "ancova_difference",
+    "random_slope_difference",
+    "joint_slope_difference",
+    "cafs_probability",
+    "cafs_p_value",
 }
-AT_VISITS = {"mean", "mean_difference", "mean_ratio", "median", "slope", "geometric_mean", "geometric_mean_ratio"}
+AT_VISITS = {
+    "mean",
+    "mean_difference",
+    "ancova_difference",
+    "mean_ratio",
+    "median",
+    "slope",
+    "geometric_mean",
+    "geometric_mean_ratio",
+}
 _AT_TIMES = {"kaplan_meier", "kaplan_meier_complement", *AT_VISITS}
 _WITHOUT_TIMES = {"cox", "logrank", "median_time"}
 

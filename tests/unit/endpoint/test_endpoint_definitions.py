@@ -2,7 +2,7 @@
 
 import pytest
 
-from stemtrial.endpoint import ConfirmedChange, define, definitions, find, needs
+from stemtrial.endpoint import ConfirmedChange, define, definitions, diseases_of, find, needs
 from stemtrial.errors import InputError
 
 REQUIRED = {
@@ -57,17 +57,30 @@ CELL_THERAPY = {
     "viral_reactivation.cmv", "viral_reactivation.ebv", "vision_improved", "visual_acuity_change",
     "visual_acuity_slope",
 }  # fmt: skip
+ALS = {
+    "alsaq40_change", "alsfrs_change", "alsfrs_r", "alsfrs_r_bulbar_change", "alsfrs_r_change",
+    "alsfrs_r_change.carried_forward", "alsfrs_r_change.from_35", "alsfrs_r_death_zero_change", "alsfrs_r_fallen",
+    "alsfrs_r_fine_motor_change", "alsfrs_r_gross_motor_change", "alsfrs_r_improved", "alsfrs_r_own_slope",
+    "alsfrs_r_respiratory_change", "alsfrs_r_run_in_slope", "alsfrs_r_slope", "alsfrs_r_slope_change", "alsfrs_slope",
+    "cafs", "fvc_change", "fvc_own_slope", "fvc_slope", "gastrostomy", "hhd_arm_slope", "hhd_change", "hhd_leg_slope",
+    "hhd_slope", "joint_rank", "kings_progression", "kings_stage", "mitos_progression", "mitos_stage", "nfl_ratio",
+    "niv_free_survival", "progression_decreased", "progression_increased", "progression_unchanged",
+    "responder.1_5_points", "responder.flat_or_positive", "responder.nurown", "responder.nurown.from_35",
+    "responder.slope_25_percent", "responder.slope_50_percent", "svc_change", "svc_pct", "svc_slope", "time_to_niv",
+    "tracheostomy", "tracheostomy_free_survival", "walking_improved", "weight_change",
+}  # fmt: skip
+ANY_DISEASE = {"completed", "lost_to_follow_up"}
 
 
 def test_every_definition_is_there_cited_and_typed():
     known = definitions()
-    assert set(known) == REQUIRED | CELL_THERAPY
+    assert set(known) == REQUIRED | CELL_THERAPY | ALS | ANY_DISEASE
     for name, d in known.items():
         assert d.id == name
         assert d.label
         assert d.citation
         assert d.unit
-        assert d.kind in {"time_to_event", "value", "change", "count", "rate", "status"}
+        assert d.kind in {"time_to_event", "value", "change", "count", "rate", "status", "trajectory", "rank"}
         assert "censor_at" in d.parameters()
         if getattr(d, "worsening", None):
             assert isinstance(known[d.worsening], ConfirmedChange)
@@ -143,3 +156,53 @@ def test_needs_names_what_is_measured_and_no_more():
     assert needs("brain_volume_change_pct.from_24_weeks")["patients"] == set()
     with pytest.raises(InputError, match="did you mean 'neda4'"):
         needs("neda5")
+
+
+def test_a_definition_belongs_to_the_diseases_that_can_measure_it():
+    for name in ALS - {"nfl_ratio"}:
+        assert diseases_of(name) == ("als",), name
+    shared = {"nfl", "nfl_change", "nfl_change_fraction", "nfl_change_pct", "nfl_drop_over_50pct", "nfl_ratio"}
+    for name, d in definitions().items():
+        harm = d.rule in ("adverse_event", "death", "treatment_death", "leaving")
+        both = harm or name in shared
+        assert diseases_of(name) == (("ms", "als") if both else ("als",) if name in ALS else ("ms",)), name
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: find("responder.nurown", before=None), "measure: difference needs before"),
+        (lambda: find("alsfrs_r_own_slope", before="x"), "measure: after does not read before"),
+        (lambda: find("alsfrs_r_own_slope", dead="fails"), "dead: fails needs at_least or at_most"),
+        (lambda: find("alsfrs_r_own_slope", from_days=90, to_days=90), "to_days 90 is not after from_days 90"),
+        (lambda: find("progression_unchanged", at_most=-2.0), "at_least -0.5 is above at_most -2"),
+        (lambda: find("alsfrs_r_own_slope", points_at_least=1), "points_at_least.*or equal to 2"),
+        (lambda: find("alsfrs_r_death_zero_change", reference_days=90), "dead takes neither reference_days"),
+        (lambda: find("alsfrs_r_death_zero_change", carried_from_days=90), "dead takes neither reference_days"),
+        (
+            lambda: find("visual_acuity_slope", carried_from_days=90),
+            "slope_change takes no carried_from_days",
+        ),
+        (lambda: find("kings_progression", percent={"kings_stage": 20.0}), "stands under percent and points"),
+        (lambda: find("kings_progression", points={}), "give thresholds, reach, percent or points"),
+        (lambda: find("time_to_niv", events=[]), "events.*at least 1"),
+        (lambda: find("time_to_niv", events=["peg"]), "events"),
+        (lambda: find("completed", events=["moved"]), "events"),
+    ],
+)  # fmt: skip
+def test_refusals_of_decline(call, message):
+    with pytest.raises(InputError, match=message) as e:
+        call()
+    assert "\n" not in str(e.value)
+
+
+def test_needs_of_decline():
+    course = {"patients": {"alsfrs_r"}, "visits": {"alsfrs_r"}, "disposition": set()}
+    assert needs("alsfrs_r_slope") == needs("cafs") == needs("responder.nurown") == course
+    assert needs("joint_rank") == course | {"milestones": set()}
+    assert needs("alsfrs_r_run_in_slope") == {"patients": {"alsfrs_r"}, "disposition": set()}
+    assert needs("niv_free_survival") == {"patients": set(), "disposition": set(), "milestones": set()}
+    assert needs("kings_progression")["visits"] == {"kings_stage"}
+    assert needs("alsfrs_slope")["visits"] == {
+        "alsfrs_r_bulbar", "alsfrs_r_fine_motor", "alsfrs_r_gross_motor", "dyspnoea",
+    }  # fmt: skip

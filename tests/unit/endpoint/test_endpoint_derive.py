@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stemtrial import therapy
-from stemtrial.endpoint import Counts, Events, Values, changes, definitions, derive, find
+from stemtrial.endpoint import Counts, Courses, Events, Values, changes, definitions, derive, find
 from stemtrial.errors import InputError
 from stemtrial.tables import concat, make
 from stemtrial.therapy import catalogue
@@ -19,6 +19,9 @@ INSTRUMENTS = {
     "low_contrast_letters": 40.0, "visual_acuity_logmar": 0.1, "neutrophils_1e9_per_l": 4.0, "cd4_naive_per_ul": 400.0,
     "cd4_memory_per_ul": 400.0, "cd8_per_ul": 500.0, "b_cells_per_ul": 200.0, "nk_per_ul": 200.0,
     "trec_per_ug_dna": 9e3, "tcr_clones_1e3": 700.0,
+    **dict.fromkeys(("alsfrs_r_bulbar", "alsfrs_r_fine_motor", "alsfrs_r_gross_motor", "alsfrs_r_respiratory"), 9.0),
+    **dict.fromkeys(("alsfrs_r", "svc_pct", "fvc_pct", "hhd_pct", "hhd_arm_pct", "hhd_leg_pct", "alsaq40"), 36.0),
+    **dict.fromkeys(("walking", "dyspnoea", "kings_stage", "mitos_stage"), 3.0), "weight_pct": 90.0,
 }  # fmt: skip
 
 
@@ -31,7 +34,7 @@ def patients(edss, replicate=None, closure=1826, t2=None):
         disease_duration_years=zero, relapses_last_12_months=zero, edss=np.array(edss, float), gd_lesions=zero,
         t2_volume_ml=np.full(n, 10.0) if t2 is None else np.array(t2, float),
         lesion_mtr_pct=np.full(n, 80.0), lesion_mwf_pct=np.full(n, 6.0),
-        **{c: np.full(n, x) for c, x in INSTRUMENTS.items()},
+        alsfrs_r_slope_run_in=np.full(n, -1.0), **{c: np.full(n, x) for c, x in INSTRUMENTS.items()},
     )  # fmt: skip
 
 
@@ -40,7 +43,7 @@ def visits(*rows):
     p, d, v, e = np.array(rows, float).reshape(-1, 4).T
     return make(
         "visits", replicate=np.zeros(len(p)), patient=p, day=d, visit=v, edss=e,
-        **{c: np.full(len(p), x) for c, x in INSTRUMENTS.items()},
+        **{c: np.full(len(p), x) for c, x in INSTRUMENTS.items()} | {"alsfrs_r": 48 - 4 * e},
     )  # fmt: skip
 
 
@@ -73,7 +76,13 @@ def harms(*rows):
     )  # fmt: skip
 
 
-def trial(edss, v=(), m=(), r=(), d=(), h=(), **more):
+def milestones(*rows):
+    """Rows of (patient, day, event)."""
+    p, d, e = (np.array(c) for c in zip(*rows, strict=True)) if rows else (np.array([]),) * 3
+    return make("milestones", replicate=np.zeros(len(p)), patient=p, day=d, event=e)
+
+
+def trial(edss, v=(), m=(), r=(), d=(), h=(), s=(), **more):
     return {
         "patients": patients(edss, **more),
         "visits": visits(*v),
@@ -81,6 +90,7 @@ def trial(edss, v=(), m=(), r=(), d=(), h=(), **more):
         "relapses": relapses(*r),
         "disposition": disposition(*d),
         "adverse_events": harms(*h),
+        "milestones": milestones(*s),
     }
 
 
@@ -322,9 +332,9 @@ def test_relapse_rate_relapse_free_and_deaths():
 def test_nobody_and_a_patient_without_any_row(name, at_years):
     for n in (0, 1):
         out = derive(name, trial([3.0] * n), at_years)
-        assert isinstance(out, Events | Values | Counts)
+        assert isinstance(out, Events | Values | Counts | Courses)
         assert len(out.patient) == n
-        if isinstance(out, Events):
+        if isinstance(out, Events | Courses):
             assert not out.event.any()
         if isinstance(out, Counts):
             assert out.count.sum() == 0
@@ -341,7 +351,9 @@ def test_replicates_do_not_mix(name):
         v = [(*w, rng.integers(4, 12) / 2) for w in when]
         m = [(*w, *rng.poisson(0.2, 2), 9 + rng.random(), -rng.random()) for w in when]
         r = sorted((rng.integers(n), rng.integers(1200)) for _ in range(4))
-        t = trial(rng.integers(4, 10, n) / 2, v, m, r, [(p, 1200, "completed", "") for p in range(n)])
+        gone = [(p, int(rng.integers(500, 1200)), "died" if p else "completed", "") for p in range(n)]
+        s = [(p, int(rng.integers(1200)), "niv") for p in range(n)]
+        t = trial(rng.integers(4, 10, n) / 2, v, m, r, gone, s=s)
         for table in t.values():
             table["replicate"][:] = k
         return t
@@ -351,7 +363,7 @@ def test_replicates_do_not_mix(name):
     for k, part in zip(range(0, 60, 3), parts, strict=True):
         alone = derive(name, part, 2.0)
         rows = together.replicate == k
-        for field in ("time_years", "event", "value", "count", "exposure_years"):
+        for field in ("time_years", "event", "value", "count", "exposure_years", "end_years"):
             if hasattr(alone, field):
                 np.testing.assert_array_equal(getattr(together, field)[rows], getattr(alone, field))
 

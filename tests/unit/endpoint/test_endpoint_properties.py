@@ -18,7 +18,10 @@ PLAIN = {
     "sf36_pcs": 45.0, "msis29_physical": 30.0, "nfl_pg_ml": 12.0, "gfap_pg_ml": 100.0,
     "low_contrast_letters": 40.0, "visual_acuity_logmar": 0.1, "neutrophils_1e9_per_l": 4.0, "cd4_naive_per_ul": 400.0,
     "cd4_memory_per_ul": 400.0, "cd8_per_ul": 500.0, "b_cells_per_ul": 200.0, "nk_per_ul": 200.0,
-    "trec_per_ug_dna": 9e3, "tcr_clones_1e3": 700.0, "lesion_mtr_pct": 80.0,
+    "trec_per_ug_dna": 9e3, "tcr_clones_1e3": 700.0, "alsfrs_r": 38.0, "alsfrs_r_bulbar": 10.0,
+    "alsfrs_r_fine_motor": 9.0, "alsfrs_r_gross_motor": 9.0, "alsfrs_r_respiratory": 10.0, "walking": 3.0,
+    "dyspnoea": 3.0, "svc_pct": 85.0, "fvc_pct": 85.0, "hhd_pct": 70.0, "hhd_arm_pct": 70.0, "hhd_leg_pct": 70.0,
+    "weight_pct": 95.0, "alsaq40": 30.0, "kings_stage": 2.0, "mitos_stage": 1.0, "lesion_mtr_pct": 80.0,
     "lesion_mwf_pct": 6.0, "t2_volume_ml": 9.0,
     "brain_volume_change_pct": -0.2, "gd_lesions": 1, "new_t2_lesions": 1,
 }  # fmt: skip
@@ -29,6 +32,7 @@ OF_TABLE = {
     "relapses": (),
     "disposition": (),
     "adverse_events": (),
+    "milestones": (),
 }
 TIMED = [name for name, d in definitions().items() if d.kind == "time_to_event"]
 
@@ -50,13 +54,14 @@ def patients(draw):
         for k, day in enumerate(sorted(draw(st.lists(st.integers(0, 1200), max_size=4))), 1)
     ]
     gone = draw(st.sampled_from([None, (0, "died"), (400, "died"), (400, "dropped_out"), (400, "crossed_over")]))
+    passed = st.tuples(st.integers(0, 1200), st.sampled_from(["niv", "gastrostomy", "tracheostomy"]))
     harms = sorted(
         draw(st.lists(st.tuples(st.integers(0, 1200), st.sampled_from(TERMS), st.integers(1, 5)), max_size=4))
     )
     return {
         "base": (near, draw(times), draw(times), draw(st.integers(0, 1200)), draw(st.integers(0, 1))), "harms": harms,
         "visits": visits, "scans": scans, "relapses": sorted(draw(st.lists(st.integers(0, 1200), max_size=3))),
-        "gone": [gone] if gone else [],
+        "gone": [gone] if gone else [], "milestones": sorted(draw(st.lists(passed, max_size=3))),
     }  # fmt: skip
 
 
@@ -68,8 +73,13 @@ def tables(cohort):
         return out | {c: np.array([r[k] for r in flat], "U40" if c in ("event", "term") else float)
                       for k, c in enumerate(columns)}  # fmt: skip
 
+    def stages(edss):
+        """Stages of ALS that go with an EDSS, missing where it is."""
+        return {"kings_stage": np.clip(edss, 1, 4), "mitos_stage": edss // 2.5, "walking": 4 - edss // 2.5}
+
     n = len(cohort)
     base = np.array([p["base"] for p in cohort], float).reshape(n, 5)
+    visits = rows("visits", "day", "visit", "edss", "t25fw_s", "nine_hole_peg_s")
     return {
         "patients": {
             "replicate": np.zeros(n, int),
@@ -77,8 +87,10 @@ def tables(cohort):
             "closure_day": base[:, 3],
             "female": base[:, 4],
         }
-        | {c: base[:, k] for k, c in enumerate(("edss", "t25fw_s", "nine_hole_peg_s"))},
-        "visits": rows("visits", "day", "visit", "edss", "t25fw_s", "nine_hole_peg_s"),
+        | {c: base[:, k] for k, c in enumerate(("edss", "t25fw_s", "nine_hole_peg_s"))}
+        | stages(base[:, 0]),
+        "visits": visits | stages(visits["edss"]),
+        "milestones": rows("milestones", "day", "event"),
         "mri": rows("scans", "day", "visit", "gd_lesions", "new_t2_lesions", "brain_volume_change_pct"),
         "relapses": rows("relapses", "day"),
         "disposition": rows("gone", "day", "event"),
@@ -118,7 +130,8 @@ def test_a_missing_measurement_is_a_missed_visit(cohort, name):
     d = find(name)
     if len(d.measures) > 1:
         return
-    k = 2 + ("edss", "t25fw_s", "nine_hole_peg_s").index(d.measures[0])
+    timed = ("t25fw_s", "nine_hole_peg_s")
+    k = 3 + timed.index(d.measures[0]) if d.measures[0] in timed else 2  # stages go with the EDSS
     kept = [p | {"visits": [v for v in p["visits"] if not math.isnan(v[k])]} for p in cohort]
     with_gaps, without = derive(d, tables(cohort), None, PLANNED), derive(d, tables(kept), None, PLANNED)
     np.testing.assert_array_equal(with_gaps.event, without.event)
@@ -174,6 +187,7 @@ def plain():
             "patient": np.arange(2),
             "closure_day": np.full(2, 400),
             "female": np.ones(2),
+            "alsfrs_r_slope_run_in": np.full(2, -1.0),
         }
         | {c: x[:2] for c, x in measured["patients"].items()},
         "visits": keys | {"visit": np.array([1, 2, 1, 2])} | measured["visits"],
@@ -187,6 +201,7 @@ def plain():
             "serious": np.ones(4, int),
             "cause": np.full(4, "msc"),
         },
+        "milestones": keys | {"event": np.array(["niv", "tracheostomy"] * 2)},
     }
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from stemtrial.evidence import study
-from stemtrial.predict.estimate import Row, _location, _told_as
+from stemtrial.predict.estimate import Row, _location
+from stemtrial.predict.rows import told_as
 
 
 def outcome(outcome_id):
@@ -25,7 +26,7 @@ def outcome(outcome_id):
 )
 def test_a_publication_may_tell_a_mean_otherwise(endpoint, estimator, statistic, outcome_id, told):
     row = Row(endpoint, estimator, "hsct", None, statistic, "1", None)
-    assert _told_as(row, outcome(outcome_id)).statistic == told
+    assert told_as(row, outcome(outcome_id)).statistic == told
 
 
 def test_a_count_is_the_mean_times_the_patients_seen():
@@ -39,4 +40,4 @@ def test_a_count_is_the_mean_times_the_patients_seen():
 
 def test_distinct_clones_are_told_in_clones():
     row = Row("blood.tcr_clones_1e3", "mean", "hsct", 1.0, "mean", "1e3", None)
-    assert _told_as(row, outcome("storek_tcr_diversity2009#3")).unit == "clones"
+    assert told_as(row, outcome("storek_tcr_diversity2009#3")).unit == "clones"
