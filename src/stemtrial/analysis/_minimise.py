@@ -62,7 +62,7 @@ def minimise(function: Objective, start: Floats, free: Bools | None = None) -> M
         at, g = x[open_rows], gradient[open_rows]
         h = _curvature(function, at, g, free[open_rows], open_rows)
         curvature[open_rows] = h
-        step = _step(h, g)
+        step = np.where(free[open_rows], _step(h, g), 0.0)
         gain = -(g * step).sum(1)
         settled = gain <= TOLERANCE
         converged[open_rows[settled]] = True

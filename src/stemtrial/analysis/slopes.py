@@ -15,7 +15,7 @@ from stemtrial.analysis.result import Estimate, t_interval
 from stemtrial.errors import InputError
 
 STARTS = tuple((a, 0.0, b) for a in (0.3, 1.0, 3.0) for b in (0.3, 1.0, 3.0))  # SDs over the residual's
-PERFECT = 1e-18  # residual squares below this share of all: every patient lies on a line
+PERFECT = 1e-10  # residual squares below this share of all are rounding: every patient lies on a line
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,8 @@ def random_slope_difference(
     Returns
     -------
     SlopeComparison
-        Status 3 where an arm is empty or its visits are all at one time.
+        Status 3 where an arm is empty or its visits are all at one time; the interval is NaN where every patient's
+        values lie on a line, or an arm has one patient.
 
     Raises
     ------
@@ -209,7 +210,7 @@ class Reml:
     def __init__(self, data: Lines, member: Floats, design: Floats) -> None:
         self.data, self.member, self.design = data, member, design
         self.df = data.n.sum(1) - design.shape[2]
-        self.floor = PERFECT * np.maximum(data.yy.sum(1), np.finfo(float).tiny)
+        self.floor = np.maximum(PERFECT * data.yy.sum(1), 1e-100)  # so that the likelihood has an end
 
     def rows(self, which: Ints) -> Reml:
         """Return the likelihood of some replicates."""
@@ -270,7 +271,7 @@ def estimable(data: Lines, member: Floats, design: Floats) -> Bools:
 
 
 def fit_block(data: Lines, member: Floats, design: Floats) -> tuple[Start, Floats]:
-    """Fit a block of estimable replicates; also return the covariance of the coefficients."""
+    """Fit a block of estimable replicates; also return the covariance of the coefficients (NaN without a residual)."""
     whole = Reml(data, member, design)
     tried = np.array([whole(np.tile(s, (len(data.n), 1)))[0] for s in STARTS])
     start = np.array(STARTS)[np.argmin(tried, 0)]
@@ -282,7 +283,8 @@ def fit_block(data: Lines, member: Floats, design: Floats) -> tuple[Start, Float
     chol = minimise(part, start).x
     beta, information, squares = whole.solve(Mixed(data, chol))
     variance = squares / whole.df
-    return Start(beta, chol, np.sqrt(variance)), variance[:, None, None] * np.linalg.inv(information)
+    known = np.where(squares > whole.floor, variance, np.nan)
+    return Start(beta, chol, np.sqrt(variance)), known[:, None, None] * np.linalg.inv(information)
 
 
 def covariance_of(chol: Floats, sigma: Floats, scale: Scale, rows: Ints) -> Floats:
