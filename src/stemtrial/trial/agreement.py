@@ -71,8 +71,8 @@ def disagreements(p: Protocol) -> Iterator[tuple[Loc, str]]:
     for below, endpoint in p.endpoints.located():
         yield from _endpoint_disagreements(p, ("endpoints", *below), endpoint)
     for i, name in enumerate(p.instruments):
-        if name not in instruments():
-            yield ("instruments", i), f"instrument '{name}' is not known{did_you_mean(name, instruments())}"
+        if name not in instruments(p.disease):
+            yield ("instruments", i), f"instrument '{name}' is not known{did_you_mean(name, instruments(p.disease))}"
     yield from _evidence(p)
     paths = list(_paths(p.model_dump(exclude={"title", "sources", "notes"})))
     for path in p.sources:

@@ -86,7 +86,7 @@ class Examiner:
         self.scale = SCALES[disease]
         self.rating = RaterState(rater_h, np.zeros(n, np.int64))
         wanted, on_scans = instruments_of(ward.protocol)
-        known = instruments()
+        known = instruments(disease)
         also = [c for c in dict.fromkeys([*wanted, *ward.protocol.instruments]) if c not in self.doctor.columns]
         # some findings of the examination are no instruments: written where somebody asks
         self.found = (*self.doctor.columns, *(c for c in also if c not in known))

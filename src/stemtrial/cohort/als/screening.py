@@ -20,6 +20,7 @@ from stemtrial.kernel import MAX_AMOUNTS, YEAR, Kernel, Schedule, uniforms
 from stemtrial.observe import RaterState, View, examination, measure
 from stemtrial.observe.alsfrs import ITEMS
 from stemtrial.observe.parameters import from_draw
+from stemtrial.observe.staging import regions_involved
 from stemtrial.therapy.prescribe import prescribe
 
 HISTORY = frozenset(
@@ -104,7 +105,7 @@ def _batch(
     items = np.stack([rated[i] for i in ITEMS], axis=1)
     columns |= {
         "alsfrs_r_lowest_item": items.min(1),
-        "regions_involved": np.sum([(items[:, k : k + 3] < 4).any(1) for k in (0, 3, 6)], axis=0),
+        "regions_involved": regions_involved(rated),
         "alsfrs_r_slope_from_onset": (48.0 - rated["alsfrs_r"]) / np.maximum(columns["symptom_months"], 1.0),
         "alsfrs_r_change_last_12_weeks": rated["alsfrs_r"] - total[:, _VISITS.index(84)],
         **{name: _slope(total, before) for name, before in RUN_IN_DAYS.items()},
