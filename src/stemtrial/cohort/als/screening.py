@@ -36,7 +36,7 @@ RUN_IN_DAYS = {"alsfrs_r_slope_run_in": (84, 56, 28, 0), "alsfrs_r_slope_run_in_
 """Days before screening whose visits make each slope."""
 _VISITS = tuple(sorted({d for days in RUN_IN_DAYS.values() for d in days}, reverse=True))
 _KEPT = (
-    "age_years", "disease_duration_years", "months_since_diagnosis", "riluzole", "c9orf72", "sod1",
+    "age_years", "disease_duration_years", "months_since_diagnosis", "bulbar_onset", "riluzole", "c9orf72", "sod1",
     "alsfrs_r_slope_from_onset", "alsfrs_r_change_last_12_weeks", *RUN_IN_DAYS,
 )  # fmt: skip
 
@@ -76,7 +76,7 @@ def _batch(
         "months_since_diagnosis": (screened - diagnosed) / MONTH,
         "course": np.full(n, care.course),
         "onset_site": np.array(SITES)[constants["onset_region"].astype(np.int64)],
-        **{k: constants[k] for k in ("c9orf72", "sod1", "riluzole")},
+        **{k: constants[k] for k in ("bulbar_onset", "c9orf72", "sod1", "riluzole")},
     }
     ordered, funnel = CLINIC.ordered(rules), Funnel(n)
     funnel.keep((seen["alive"][here] > 0.5) & (seen["ventilated"][here] < 0.5))
