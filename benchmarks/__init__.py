@@ -1,1 +1,1 @@
-"""Measurements behind every claim of speed: ratios in one run, by CPU clock. `python -m benchmarks kernel|trial`."""
+"""Measurements behind every claim of speed: ratios in one run, by CPU clock. `python -m benchmarks WHAT`."""
