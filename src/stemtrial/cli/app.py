@@ -119,9 +119,10 @@ def check(protocol: ProtocolName, json: Json = False) -> None:
 
 @app.command()
 def scorecard(
-    disease: Annotated[str, typer.Option(metavar="ms", help="Disease.")] = "ms",
+    disease: Annotated[str, typer.Option(metavar="ms|als", help="Disease.")] = "ms",
     family: Annotated[
-        str | None, typer.Option(metavar="drugs|ahsct|msc|nsc|opc", help="Only trials of such therapies.")
+        str | None,
+        typer.Option(metavar="NAME", help="drugs, ahsct, msc, nsc, opc, astrocyte or treg: only such therapies."),
     ] = None,
     replicates: Annotated[int, typer.Option(metavar="R", help="Repetitions of each trial.")] = 100,
     draws: Drawn = 1,

@@ -271,7 +271,7 @@ def show_cohort(name: str, threads: int, as_json: bool) -> None:
         "distinct_recruits": len(people),
         "wanted": wanted,
         "places": places,
-        "baseline": baseline(people.screening, study(p.reproduces) if p.reproduces else None),
+        "baseline": baseline(people.screening, study(p.reproduces) if p.reproduces else None, p.disease),
     }
     if as_json:
         text.print_json(data)
@@ -305,15 +305,15 @@ def show_cohort(name: str, threads: int, as_json: bool) -> None:
     )
 
 
-def baseline(screening: Mapping[str, Any], reproduced: Study | None) -> list[dict[str, Any]]:
+def baseline(screening: Mapping[str, Any], reproduced: Study | None, disease: str) -> list[dict[str, Any]]:
     """Table 1: mean and SD of the recruits at screening, and the published mean of each arm."""
     import numpy as np
 
-    from stemtrial.predict.table_one import LINES, field_of
+    from stemtrial.predict.table_one import field_of, lines_of
 
     arms = {a.id: a.baseline for a in reproduced.arms} if reproduced else {}
     out = []
-    for name, line in LINES.items():
+    for name, line in lines_of(disease).items():
         if line.summary == "median" or not all(c in screening for c in line.columns):
             continue
         x = line.value(*(np.asarray(screening[c], float) for c in line.columns))

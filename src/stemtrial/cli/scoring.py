@@ -12,9 +12,10 @@ from typing import Any
 from stemtrial.cli import text
 from stemtrial.cli.running import FEW_REPLICATES, Options
 from stemtrial.cli.waiting import progress
-from stemtrial.errors import InputError, did_you_mean
+from stemtrial.errors import InputError
 from stemtrial.report.scorecard_figures import z_text
 from stemtrial.report.words import (
+    DISEASES,
     NO_HUMAN_DATA,
     NO_HUMAN_DATA_MARK,
     count,
@@ -26,7 +27,6 @@ from stemtrial.report.words import (
     statistic,
 )
 
-DISEASES = ("ms", "als")
 SHOWN = 25
 """Rows of the table of misses on the screen; the page and the JSON hold all."""
 
@@ -42,27 +42,25 @@ def show_scorecard(disease: str, family: str | None, blind: bool, o: Options) ->
         If the disease or family is unknown, or nothing can be run.
     """
     from stemtrial.predict import Settings
-    from stemtrial.predict.families import FAMILIES
+    from stemtrial.predict.families import families
     from stemtrial.predict.scorecard import scorecard
     from stemtrial.report.scorecard import write_scorecard
     from stemtrial.store import write_atomic
 
-    if disease not in DISEASES:
-        raise InputError(f"--disease '{disease}' is not known{did_you_mean(disease, DISEASES)}")
-    if disease == "als":
-        raise InputError("--disease als has no protocols yet; use ms")
-    if family is not None and family not in FAMILIES:
-        raise InputError(f"--family '{family}' is not known{did_you_mean(family, FAMILIES)}")
+    try:
+        families(disease, family)
+    except InputError as e:
+        raise InputError(f"--{e}") from None
     folder = Path(o.out) if o.out else Path("runs") / f"scorecard-{disease}"
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--out {folder} is a file; name a folder")
     with _Told() as told:
         card = scorecard(
             Settings(replicates=o.replicates, seed=o.seed, threads=o.threads), folder,
-            family=family, blind=blind, told=told,
+            disease=disease, family=family, blind=blind, told=told,
         )  # fmt: skip
     if not card["protocols"] and not card["not_run"]:
-        raise InputError(_nothing(family, blind))
+        raise InputError(_nothing(disease, family, blind))
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / "scorecard.json", json.dumps(text.finite(card), indent=1, allow_nan=False).encode())
     write_scorecard(card, folder / "scorecard.html")
@@ -73,16 +71,17 @@ def show_scorecard(disease: str, family: str | None, blind: bool, o: Options) ->
     return 1 if any(n["fault"] for n in card["not_run"]) else 0
 
 
-def _nothing(family: str | None, blind: bool) -> str:
+def _nothing(disease: str, family: str | None, blind: bool) -> str:
     """Why nothing can be scored, and what can be done instead."""
     from stemtrial.therapy import FAMILIES
     from stemtrial.trial.entry import families_of
     from stemtrial.trial.protocol import load_protocol, protocol_names
 
     if not blind and family in FAMILIES:
-        untried = [n for n in protocol_names() if family in families_of(load_protocol(n))]
+        found = [load_protocol(n) for n in protocol_names()]
+        untried = [p.protocol for p in found if p.disease == disease and family in families_of(p)]
         told = f"; what it predicts without human data: stemtrial run {untried[0]}" if untried else ""
-        return f"no published trial of family '{family}' in MS is there to score{told}"
+        return f"no published trial of family '{family}' in {disease.upper()} is there to score{told}"
     return "no protocol fits; leave out --family or --blind"
 
 
@@ -126,7 +125,7 @@ def _show(card: Mapping[str, Any], folder: Path, *, few: bool) -> None:
     headlines = [r for r in rows if r["headline"]]
     misses = [r for r in headlines if r["agrees"] is False]
     s = card["settings"]
-    text.say("Scorecard of multiple sclerosis", style="bold")
+    text.say(f"Scorecard of {DISEASES[s['disease']]}", style="bold")
     text.say(
         f"{len(card['protocols'])} protocols at the published size, {count(s['replicates'])} replicates each, "
         f"seed {s['seed']}" + (f", family {s['family']}" if s["family"] else "") + (", sealed only" * s["blind"])

@@ -13,7 +13,9 @@ from stemtrial.therapy.routes import route
 from stemtrial.trial.protocol import Protocol
 from stemtrial.trial.regimen import Choice, Treatment
 
-_SPOKEN = {"ahsct": "aHSCT", "msc": "MSC", "nsc": "NSC", "ipsc_opc": "iPSC-OPC"}
+_SPOKEN = {"ahsct": "aHSCT", "msc": "MSC", "nsc": "NSC", "ipsc_opc": "iPSC-OPC", "treg": "Treg"}
+_PRODUCTS = {"bone-marrow-ntf-autologous": "MSC-NTF", "npc-gdnf-allogeneic": "NPC-GDNF"}
+"""Products that the field knows by a name of their own."""
 _ROUTES = {
     "intravenous": "iv", "intrathecal": "it", "intracerebroventricular": "icv", "intraparenchymal": "brain",
     "intraspinal": "cord",
@@ -29,7 +31,8 @@ def spoken(entry: Treatment | Choice) -> str:
         return "sham"
     given = entry.settings
     ratio, way = given.get("dose_ratio"), _ROUTES.get(str(given.get("route")), "")
-    name = " ".join(p for p in (_SPOKEN.get(entry.therapy, entry.therapy.replace("_", " ")), way) if p)
+    kind = _PRODUCTS.get(str(given.get("product"))) or _SPOKEN.get(entry.therapy, entry.therapy.replace("_", " "))
+    name = " ".join(p for p in (kind, way) if p)
     return name if ratio in (None, 1) else f"{name} x {ratio:g}"
 
 
@@ -47,7 +50,7 @@ def arm_labels(protocol: Protocol) -> dict[str, str]:
 
 
 def untried(protocol: Protocol) -> dict[str, list[str]]:
-    """Return what nobody with MS has been given yet: arm -> therapy, product and route of such entries.
+    """Return what nobody with the disease has been given yet: arm -> therapy, product and route of such entries.
 
     Parameters
     ----------
@@ -57,7 +60,7 @@ def untried(protocol: Protocol) -> dict[str, list[str]]:
     out: dict[str, list[str]] = {}
     for name, arm in protocol.arms.items():
         for e in arm.regimen:
-            if isinstance(e, Treatment) and not e.sham and not human_data(e.therapy, e.settings):
+            if isinstance(e, Treatment) and not e.sham and not human_data(e.therapy, e.settings, protocol.disease):
                 out.setdefault(name, []).append(_product(e))
     return out
 

@@ -16,16 +16,19 @@ def _reasons() -> Mapping[str, str]:
     return {str(k): " ".join(str(v).split()) for k, v in (yaml.safe_load(text) or {}).items()}
 
 
-def why(row: Mapping[str, Any], families: Collection[str] = ()) -> str:
+def why(row: Mapping[str, Any], disease: str, families: Collection[str] = ()) -> str:
     """Return the paragraph on one missed outcome: the figures of this run, then the reason where one is known.
 
     Parameters
     ----------
     row : mapping
         Row of ``estimates.json``.
+    disease : str
+        Of the protocol: what is known of a family in one disease explains nothing in another.
     families : collection of str
-        Families of its therapies. A reason stands under the id of the outcome (``burt2019_mist#1``), else under family
-        and endpoint, or what the endpoint is a kind of (``ahsct:pfs``), else under the family (``msc:``).
+        Families of its therapies. A reason stands under the id of the outcome (``burt2019_mist#1``), else under
+        disease, family and endpoint, or what the endpoint is a kind of (``ms:ahsct:pfs``), else under disease and
+        family (``als:msc:``).
     """
     published: float = row["published"]["value"]
     low, high = row["pi90"]
@@ -34,6 +37,6 @@ def why(row: Mapping[str, Any], families: Collection[str] = ()) -> str:
     figures = f"Published {published:g} lies {side} the predicted {shown[0]} ({shown[1]} to {shown[2]}). "
     endpoint = str(row["endpoint"])
     asked = dict.fromkeys((endpoint, endpoint.partition(".")[0], ""))
-    places = [row["outcome_id"], *(f"{f}:{e}" for e in asked for f in sorted(families))]
+    places = [row["outcome_id"], *(f"{disease}:{f}:{e}" for e in asked for f in sorted(families))]
     reason = next((_reasons()[p] for p in places if p in _reasons()), None)
     return figures + (reason or "No reason has been worked out for this miss yet; it stands as a miss of the model.")

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemtrial.endpoint import find
-from stemtrial.evidence import Study
+from stemtrial.evidence import Outcome, Study
 from stemtrial.predict import harm
-from stemtrial.predict.curves import SERIES, km_times, survival_endpoints
+from stemtrial.predict.curves import SERIES, Series, drawn_free, km_times, survival_endpoints
 from stemtrial.predict.estimate import FREE_OF
 from stemtrial.predict.families import families_of
 from stemtrial.predict.labels import arm_labels
@@ -21,6 +21,8 @@ from stemtrial.predict.told import claims_of, published_beside
 from stemtrial.trial.protocol import Protocol
 
 Arrays = dict[str, NDArray[Any]]
+RELAPSES = Series("relapses", "", "Relapses a patient-year, by year", "1/y", ("relapse_rate",))
+"""A rate by year of follow-up, not a mean over visits."""
 DISCLAIMER = (
     "Research software. It simulates virtual patients with models that are simpler than people; it gives no advice "
     "about a person, and no treatment decision may rest on it."
@@ -62,7 +64,7 @@ def page_data(
             for o in missing
         ],
         "misses": [
-            {"outcome_id": e["outcome_id"], "why": why(e, families_of(protocol))}
+            {"outcome_id": e["outcome_id"], "why": why(e, protocol.disease, families_of(protocol))}
             for e in estimates
             if e["agrees"] is False
         ],
@@ -76,7 +78,9 @@ def page_data(
         "beside": published_beside(protocol),
         "parameters_note": _parameters_note(run),
         "provenance": {k: str(v) for k, v in run["provenance"].items()} | {"digest": run["digest"]},
-        "endpoint_labels": {u.id: find(u.id).label for u in protocol.endpoints.all},
+        "endpoint_labels": {
+            name: find(name).label for name in (*(u.id for u in protocol.endpoints.all), *survival_endpoints(protocol))
+        },
     }
 
 
@@ -91,14 +95,18 @@ def _parameters_note(run: dict[str, Any]) -> str:
 
 def _km(protocol: Protocol, study: Study | None, estimates: list[dict[str, Any]], seen: Arrays) -> list[dict[str, Any]]:
     at = km_times(protocol)
-    yearly = [k for k, t in enumerate(at) if abs(t - round(t)) < 1e-9]
+    often = 4 if at[-1] <= 1 else 1  # a trial of some months has no year at which to count
+    counted = [k for k, t in enumerate(often * at) if abs(t - round(t)) < 1e-9]
     outcomes = {o.outcome_id: o for o in study.outcomes} if study else {}
     out = []
     for endpoint in survival_endpoints(protocol):
+        free = drawn_free(protocol, endpoint)
+        mirrored = "kaplan_meier_complement" if free is (find(endpoint).rule in FREE_OF) else "kaplan_meier"
+        other = {o for u in protocol.endpoints.all if u.estimator == mirrored for o in u.predicts}
         for arm in protocol.arms:
             median, low, high = band(seen[f"km|{endpoint}|{arm}"])
             points = [
-                {"time_years": e["time_years"], **published_of(outcomes[e["outcome_id"]])}
+                {"time_years": e["time_years"], **_told(outcomes[e["outcome_id"]], e["outcome_id"] in other)}
                 for e in estimates
                 if e["endpoint"] == endpoint
                 and e["arm"] == arm
@@ -106,7 +114,6 @@ def _km(protocol: Protocol, study: Study | None, estimates: list[dict[str, Any]]
                 and e["outcome_id"]
             ]
             risk = np.median(seen[f"risk|{endpoint}|{arm}"], axis=0)
-            free = find(endpoint).rule in FREE_OF
             out.append(
                 {
                     "endpoint": endpoint,
@@ -116,35 +123,49 @@ def _km(protocol: Protocol, study: Study | None, estimates: list[dict[str, Any]]
                     "median": median,
                     "lo": low,
                     "hi": high,
-                    "n_at_risk": {"times": at[yearly].tolist(), "n": risk[yearly].tolist()},
+                    "n_at_risk": {"times": at[counted].tolist(), "n": risk[counted].tolist()},
                     "published": points,
                 }
             )
     return out
 
 
+def _told(o: Outcome, mirrored: bool) -> dict[str, Any]:
+    """A published share, or the rest of it where the curve is drawn the other way round."""
+    told = published_of(o)
+    if mirrored:
+        told["value"] = None if told["value"] is None else 1.0 - told["value"]
+        told["ci95"] = [1.0 - x for x in reversed(told["ci95"])] if told.get("ci95") else None
+    return told
+
+
 def _series(protocol: Protocol, study: Study | None, seen: Arrays) -> list[dict[str, Any]]:
     months = np.array(protocol.visits.months) / 12.0
     years = np.arange(max(1, int(months[-1] + 0.001))) + 0.5
-    named: dict[str, tuple[str, str, NDArray[Any]]] = {
-        name: (label, unit, months) for name, (_, label, unit) in SERIES.items()
-    }
-    named["relapse_rate"] = ("Relapses a patient-year, by year", "1/y", years)
+    drawn = {key.split("|")[1] for key in seen if key.startswith("series|")}
+    known = {**SERIES[protocol.disease], "relapse_rate": RELAPSES}
     out = []
-    for name, (label, unit, times) in named.items():
+    for name, measure in known.items():
+        if name not in drawn:
+            continue
+        times = years if measure is RELAPSES else months
         for arm in protocol.arms:
             median, low, high = band(seen[f"series|{name}|{arm}"])
             keep = [k for k, v in enumerate(median) if v is not None]
             points = [
                 {"time_years": o.time_years, **published_of(o)}
                 for o in (study.outcomes if study else ())
-                if o.endpoint == name and o.arms == (arm,) and o.statistic == "mean" and o.time_years is not None
+                if o.endpoint in measure.published
+                and o.arms == (arm,)
+                and o.statistic in measure.statistics
+                and o.time_years is not None
+                and o.analysis != "subgroup"
             ]
             out.append(
                 {
                     "name": name,
-                    "label": label,
-                    "unit": unit,
+                    "label": measure.label,
+                    "unit": measure.unit,
                     "arm": arm,
                     "time_years": [float(times[k]) for k in keep],
                     "median": [median[k] for k in keep],

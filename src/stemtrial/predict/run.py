@@ -229,6 +229,7 @@ def predict(
     run: dict[str, Any] = {
         "id": run_id,
         "protocol": protocol.protocol,
+        "disease": protocol.disease,
         "title": protocol.title,
         "reproduces": protocol.reproduces,
         "digest": digest_tables(tables),

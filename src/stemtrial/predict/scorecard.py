@@ -9,11 +9,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from stemtrial.errors import InputError, did_you_mean
+from stemtrial.errors import InputError
 from stemtrial.evidence import Outcome, Study, studies, term_of
 from stemtrial.evidence.schema import VALUELESS_STATISTICS
 from stemtrial.predict.estimate import STATISTICS
-from stemtrial.predict.families import FAMILIES, families_of, families_of_study, families_of_therapies
+from stemtrial.predict.families import families, families_of, families_of_study, families_of_therapies
 from stemtrial.predict.labels import spoken_arm
 from stemtrial.predict.misses import why
 from stemtrial.predict.obstacles import refuse
@@ -38,25 +38,28 @@ class Entry:
     reason: str | None
 
 
-def entries(family: str | None = None, blind: bool = False, names: Sequence[str] | None = None) -> list[Entry]:
+def entries(
+    family: str | None = None, blind: bool = False, names: Sequence[str] | None = None, disease: str = "ms"
+) -> list[Entry]:
     """Return the protocols that a scorecard covers, those that cannot be run among them.
 
     Parameters
     ----------
-    family : {"drugs", "ahsct", "msc", "nsc", "opc"}, optional
-        Only protocols with such a therapy; all when left out.
+    family : str, optional
+        Only protocols with such a therapy, of :data:`~stemtrial.predict.families.FAMILIES`; all when left out.
     blind : bool
         Only protocols of sealed studies.
     names : sequence of str, optional
         Protocols by name or path; all packaged ones when left out.
+    disease : {"ms", "als"}
+        Only protocols of studies of that disease.
 
     Raises
     ------
     InputError
-        If the family is unknown.
+        If the disease or the family is unknown.
     """
-    if family is not None and family not in FAMILIES:
-        raise InputError(f"family '{family}' is not known{did_you_mean(family, FAMILIES)}")
+    families(disease, family)
     out = []
     for name in protocol_names() if names is None else names:
         try:
@@ -70,7 +73,8 @@ def entries(family: str | None = None, blind: bool = False, names: Sequence[str]
         if protocol.reproduces and (family is None or family in families_of(protocol)):
             out.append(Entry(protocol.protocol, protocol.reproduces, protocol, None))
     known = studies()
-    return [e for e in out if e.study in known and (not blind or known[e.study].role == "sealed")]
+    of_disease = [e for e in out if e.study in known and known[e.study].disease == disease]
+    return [e for e in of_disease if not blind or known[e.study].role == "sealed"]
 
 
 def _said(name: str) -> dict[str, Any]:
@@ -89,7 +93,7 @@ def _file(name: str) -> Path:
 
 
 def scorecard(
-    settings: Settings, folder: Path, *, family: str | None = None, blind: bool = False,
+    settings: Settings, folder: Path, *, disease: str = "ms", family: str | None = None, blind: bool = False,
     names: Sequence[str] | None = None, told: Told | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Predict every study that has a protocol, and score the predictions that have a published value.
@@ -103,7 +107,7 @@ def scorecard(
         Replicates, seed, threads; ``patients`` must be None, as only trials of the published size are scored.
     folder : Path
         Where the runs lie.
-    family, blind, names
+    disease, family, blind, names
         As in :func:`entries`.
     told : callable, optional
         Called with (protocol, its number, how many); gives the function that is told the progress of that run.
@@ -118,7 +122,7 @@ def scorecard(
     """
     if settings.patients is not None:
         raise InputError("a scorecard runs trials of the published size; leave the number of patients out")
-    found = entries(family, blind, names)
+    found = entries(family, blind, names, disease)
     known = studies()
     rows: list[Row] = []
     ran: list[dict[str, Any]] = []
@@ -145,17 +149,17 @@ def scorecard(
     declare(rows, known)
     rows.sort(key=order)
     for row in rows:
-        row["why"] = why(row, row["therapies"]) if row["agrees"] is False else None
+        row["why"] = why(row, disease, row["therapies"]) if row["agrees"] is False else None
     return {
         "settings": {
-            "disease": "ms", "family": family, "blind": blind, "replicates": settings.replicates,
+            "disease": disease, "family": family, "blind": blind, "replicates": settings.replicates,
             "seed": settings.seed, "draws": 1,
             "interval": interval_of(1, any("trial_effects" in r["interval"] for r in rows)),
         },
         "z": Z,
         "coverage": coverages(rows),
         "rows": rows,
-        "not_predicted": _not_predicted(found, rows, not_run, family, blind),
+        "not_predicted": _not_predicted(found, rows, not_run, disease, family, blind),
         "not_run": not_run,
         "protocols": ran,
         "disclaimer": DISCLAIMER,
@@ -226,8 +230,9 @@ def _once(rows: list[Row]) -> list[Row]:
 
 
 def _not_predicted(
-    found: Sequence[Entry], rows: Sequence[Row], not_run: Sequence[Mapping[str, Any]], family: str | None, blind: bool
-) -> list[dict[str, Any]]:
+    found: Sequence[Entry], rows: Sequence[Row], not_run: Sequence[Mapping[str, Any]], disease: str,
+    family: str | None, blind: bool,
+) -> list[dict[str, Any]]:  # fmt: skip
     """Return the published outcomes of studies with a role that no row predicts, and why."""
     done = {r["outcome_id"] for r in rows}
     of_study: dict[str, list[str]] = {}
@@ -238,8 +243,9 @@ def _not_predicted(
     out = []
     for study in studies().values():
         named = of_study.get(study.id, [])
-        asked = study.family in FAMILIES.values() if family is None else family in families_of_study(study)
-        if not named and (study.disease != "ms" or not asked or study.role not in roles):
+        folders = families(disease).values()
+        asked = study.family in folders if family is None else family in families_of_study(study)
+        if not named and (study.disease != disease or not asked or study.role not in roles):
             continue
         for o in study.outcomes:
             if o.outcome_id not in done:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from stemtrial.disease import DISEASES
 from stemtrial.evidence import Baseline, Outcome, Study
 from stemtrial.predict.estimate import Analysed
 from stemtrial.predict.summary import number, quantiles
@@ -23,6 +24,7 @@ from stemtrial.trial.protocol import Protocol
 Floats = NDArray[np.float64]
 Arrays = dict[str, NDArray[Any]]
 Summary = Literal["mean", "median", "percent"]
+EVERY = tuple(DISEASES)
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,12 @@ class Line:
     value : callable
         From the columns to one number a patient.
     published : tuple of str
-        Fields of ``stemtrial.evidence.Baseline``; a fraction there is per cent here.
-    sd : str or None
-        Field of the published standard deviation.
+        Fields of ``stemtrial.evidence.Baseline``, the first that is given counts; a fraction there is per cent here,
+        and the standard deviation stands in the field of the same name (``age_mean``, ``age_sd``).
     outcomes : tuple of str
         Endpoints of outcomes at time 0 with the same summary.
+    diseases : tuple of str
+        Of whose Table 1 it is a line.
     """
 
     label: str
@@ -53,30 +56,34 @@ class Line:
     columns: tuple[str, ...]
     value: Callable[..., Floats]
     published: tuple[str, ...] = ()
-    sd: str | None = None
     outcomes: tuple[str, ...] = ()
+    diseases: tuple[str, ...] = EVERY
 
 
 def _mean(
-    label: str, unit: str, column: str, *published: str, sd: str | None = None, outcomes: tuple[str, ...] = ()
-) -> Line:
-    return Line(label, unit, "mean", (column,), lambda x: x, published, sd, outcomes)
+    label: str, unit: str, column: str, *published: str, outcomes: tuple[str, ...] = (),
+    diseases: tuple[str, ...] = EVERY, times: float = 1.0,
+) -> Line:  # fmt: skip
+    return Line(label, unit, "mean", (column,), lambda x: times * x, published, outcomes, diseases)
 
 
-def _median(label: str, unit: str, column: str, *published: str, outcomes: tuple[str, ...] = ()) -> Line:
-    return Line(label, unit, "median", (column,), lambda x: x, published, None, outcomes)
+def _median(
+    label: str, unit: str, column: str, *published: str, outcomes: tuple[str, ...] = (),
+    diseases: tuple[str, ...] = EVERY,
+) -> Line:  # fmt: skip
+    return Line(label, unit, "median", (column,), lambda x: x, published, outcomes, diseases)
 
 
 def _share(
     label: str, column: str, holds: Callable[[Floats], Any], *published: str, outcomes: tuple[str, ...] = ()
 ) -> Line:
     return Line(
-        label, "%", "percent", (column,), lambda x: np.where(np.isnan(x), np.nan, holds(x)), published, None, outcomes
+        label, "%", "percent", (column,), lambda x: np.where(np.isnan(x), np.nan, holds(x)), published, outcomes
     )
 
 
 LINES: dict[str, Line] = {
-    "age_years": _mean("Age", "y", "age_years", "age_mean", sd="age_sd"),
+    "age_years": _mean("Age", "y", "age_years", "age_mean"),
     "female": _share("Women", "female", lambda x: x == 1, "female_fraction"),
     "age_at_onset": Line(
         "Age at onset",
@@ -85,13 +92,17 @@ LINES: dict[str, Line] = {
         ("age_years", "disease_duration_years"),
         lambda age, years: age - years,
         ("age_at_onset_mean", "age_onset_mean"),
-        "age_at_onset_sd",
     ),
     "disease_duration_years": _mean(
-        "Disease duration", "y", "disease_duration_years", "disease_duration_years_mean", outcomes=("time_since_onset",)
+        "Disease duration",
+        "y",
+        "disease_duration_years",
+        "disease_duration_years_mean",
+        outcomes=("time_since_onset",),
+        diseases=("ms",),
     ),
     "disease_duration_median": _median(
-        "Disease duration, median", "y", "disease_duration_years", "disease_duration_years_median"
+        "Disease duration, median", "y", "disease_duration_years", "disease_duration_years_median", diseases=("ms",)
     ),
     "spms_duration_years": _mean("Duration of SPMS", "y", "spms_duration_years", "spms_duration_years_mean"),
     "relapses_last_12_months": _mean(
@@ -109,7 +120,7 @@ LINES: dict[str, Line] = {
         "relapse_free_prior_2y_fraction",
         outcomes=("relapse_free_2y_before",),
     ),
-    "edss": _mean("EDSS", "EDSS", "edss", "edss_mean", sd="edss_sd"),
+    "edss": _mean("EDSS", "EDSS", "edss", "edss_mean"),
     "edss_median": _median("EDSS, median", "EDSS", "edss", "edss_median", outcomes=("edss",)),
     "edss_6_or_more": _share("EDSS 6 or more", "edss", lambda x: x >= 6, "edss_ge6_fraction"),
     "edss_6_or_6_5": _share(
@@ -125,8 +136,69 @@ LINES: dict[str, Line] = {
     "t25fw_median": _median("Timed 25-foot walk, median", "s", "t25fw_s", outcomes=("t25fw_seconds",)),
     "nine_hole_peg_median": _median("Nine-hole peg test, median", "s", "nine_hole_peg_s", outcomes=("nhpt_seconds",)),
     "sdmt": _mean("Symbol digit modalities test", "points", "sdmt"),
+    "symptom_months": _mean(
+        "Time since the first symptom",
+        "months",
+        "disease_duration_years",
+        "symptom_months_mean",
+        "symptom_years_mean",
+        diseases=("als",),
+        times=12.0,
+    ),
+    "diagnostic_delay_months": Line(
+        "From the first symptom to the diagnosis",
+        "months",
+        "mean",
+        ("disease_duration_years", "months_since_diagnosis"),
+        lambda years, since: 12.0 * years - since,
+        ("diagnostic_delay_months_mean",),
+    ),
+    "bulbar_onset": _share("Bulbar onset", "bulbar_onset", lambda x: x == 1, "bulbar_onset_fraction"),
+    "alsfrs_r": _mean(
+        "ALSFRS-R",
+        "points",
+        "alsfrs_r",
+        "alsfrs_r_mean",
+        outcomes=("baseline_alsfrs_r", "baseline_alsfrs_r_total"),
+    ),
+    **{
+        f"alsfrs_r_{k}": _mean(
+            f"ALSFRS-R, {k.replace('_', ' ')} items", "points", f"alsfrs_r_{k}", outcomes=(f"baseline_alsfrs_r_{k}",)
+        )
+        for k in ("bulbar", "fine_motor", "gross_motor", "respiratory")
+    },
+    "alsfrs_r_25_or_less": _share("ALSFRS-R 25 or less", "alsfrs_r", lambda x: x <= 25, "alsfrs_r_le25_fraction"),
+    "alsfrs_r_before_run_in": Line(
+        "ALSFRS-R 12 weeks earlier",
+        "points",
+        "mean",
+        ("alsfrs_r", "alsfrs_r_change_last_12_weeks"),
+        lambda now, change: now - change,
+        ("alsfrs_r_before_runin",),
+    ),
+    "alsfrs_r_slope_from_onset": _mean(
+        "ALSFRS-R lost a month, from onset",
+        "points/month",
+        "alsfrs_r_slope_from_onset",
+        "pre_slope_per_month_mean",
+        outcomes=("baseline_pre_slope",),
+    ),
+    "alsfrs_r_slope_run_in": _mean(
+        "ALSFRS-R lost a month, in the run-in", "points/month", "alsfrs_r_slope_run_in", times=-1.0
+    ),
+    "svc_pct": _mean("Slow vital capacity", "% of predicted", "svc_pct", "svc_mean", outcomes=("baseline_svc",)),
+    "fvc_pct": _mean("Forced vital capacity", "% of predicted", "fvc_pct", "fvc_mean"),
+    "kings_stage": _mean("King's stage", "stage", "kings_stage"),
+    "riluzole": _share("On riluzole", "riluzole", lambda x: x == 1, "riluzole_fraction"),
+    "c9orf72": _share("C9orf72 expansion", "c9orf72", lambda x: x == 1),
+    "sod1": _share("SOD1 mutation", "sod1", lambda x: x == 1),
 }
 """Line of Table 1 by name, in the order of the table."""
+
+
+def lines_of(disease: str) -> dict[str, Line]:
+    """Return the lines of the Table 1 of a disease."""
+    return {name: line for name, line in LINES.items() if disease in line.diseases}
 
 
 def baseline_values(a: Analysed, protocol: Protocol) -> Arrays:
@@ -140,7 +212,7 @@ def baseline_values(a: Analysed, protocol: Protocol) -> Arrays:
     """
     patients: Table = a.tables["patients"]
     out: Arrays = {}
-    for name, line in LINES.items():
+    for name, line in lines_of(protocol.disease).items():
         if not all(c in patients for c in line.columns):
             continue
         x = a.square(line.value(*(patients[c].astype(float) for c in line.columns)))
@@ -174,7 +246,7 @@ def table_one(protocol: Protocol, study: Study | None, seen: Arrays) -> list[dic
         replicates' summaries; ``sd`` the standard deviation of the patients, None but for means. Rows are not scored.
     """
     out = []
-    for name, line in LINES.items():
+    for name, line in lines_of(protocol.disease).items():
         for arm in protocol.arms:
             x = seen.get(f"baseline|{name}|{arm}")
             if x is None or not np.isfinite(x).any():
@@ -205,9 +277,8 @@ def published_line(study: Study | None, arm: str, line: Line) -> dict[str, Any] 
     base = found.baseline if found else None
     value = field_of(base, line)
     if value is not None:
-        sd = getattr(base, line.sd) if line.sd else None
         # fields of a baseline were not verified one by one: they count as of another publication
-        return {"value": value, "sd": sd, "verification": "secondary"}
+        return {"value": value, "sd": _spread_of(base, line), "verification": "secondary"}
     for o in study.outcomes:
         if o.time_years == 0 and o.arms == (arm,) and o.endpoint in line.outcomes and _same(o, line):
             if o.value is None:
@@ -219,9 +290,27 @@ def published_line(study: Study | None, arm: str, line: Line) -> dict[str, Any] 
 
 def field_of(base: Baseline | None, line: Line) -> float | None:
     """Return the field of a published baseline that is this line, in its unit; None where there is none."""
-    values = (getattr(base, name) for name in line.published) if base is not None else ()
-    value = next((v for v in values if v is not None), None)
-    return None if value is None else float(value) * (100.0 if line.summary == "percent" else 1.0)
+    found = _given(base, line)
+    return None if found is None else _in_unit(getattr(base, found), found, line)
+
+
+def _given(base: Baseline | None, line: Line) -> str | None:
+    """First field of a line that a published baseline gives."""
+    return next((name for name in line.published if base is not None and getattr(base, name) is not None), None)
+
+
+def _spread_of(base: Baseline | None, line: Line) -> float | None:
+    """Published standard deviation that belongs to the mean of a line."""
+    found = _given(base, line) or ""
+    beside = found.replace("_mean", "_sd")
+    value = getattr(base, beside, None) if found.endswith("_mean") else None
+    return None if value is None else _in_unit(value, beside, line)
+
+
+def _in_unit(value: float, name: str, line: Line) -> float:
+    """A field of a baseline in the unit of a line: shares in per cent, years in months where the line is in months."""
+    in_years = line.unit == "months" and "_years_" in name
+    return float(value) * (100.0 if line.summary == "percent" else 12.0 if in_years else 1.0)
 
 
 def _same(o: Outcome, line: Line) -> bool:

@@ -34,8 +34,9 @@ class PublishedPoint(Published, total=False):
 
 
 class Run(TypedDict, total=False):
-    """Identity and size of the run. ``created`` is an ISO date; ``seconds`` holds wall time by stage.
+    """Identity and size of the run. ``disease`` is a name of ``stemtrial.disease``; ``created`` is an ISO date.
 
+    ``seconds`` holds wall time by stage.
     ``interval`` says what the intervals hold: ``sampling``, with ``+trial_effects`` where ``trial_effects`` (the names
     of what is drawn once a trial) differ between replicates, with ``+parameters`` over several draws of them.
     ``without_human_data`` names, by arm, what nobody has been given yet; ``reproduces`` is a study id, ``doi`` bare
@@ -44,6 +45,7 @@ class Run(TypedDict, total=False):
     """
 
     protocol: str
+    disease: str
     title: str
     id: str
     digest: str

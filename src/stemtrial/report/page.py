@@ -18,6 +18,7 @@ from stemtrial.report.colours import PALETTE, dark_pairs
 from stemtrial.report.data import Run, check_report
 from stemtrial.report.sections import FigureView, forest_views, sections_of
 from stemtrial.report.words import (
+    DISEASES,
     Names,
     count,
     doi_url,
@@ -133,9 +134,8 @@ def _caveats(result: Mapping[str, Any]) -> list[str]:
     labels = dict.fromkeys(
         [*(run.get("labels") or ()), *(x for r in result.get("estimates") or () for x in r.get("labels") or ())]
     )
-    return out + [
-        explain_label(str(label)) + ("" if explain_label(str(label)).endswith(".") else ".") for label in labels
-    ]
+    told = [explain_label(str(label), str(run.get("disease") or "")) for label in labels]
+    return out + [t if t.endswith(".") else f"{t}." for t in told]
 
 
 def _hash(script: str) -> str:
@@ -190,6 +190,7 @@ def render_report(result: Mapping[str, Any]) -> str:
             {"arm": names.arm(a), "what": "; ".join(w)}
             for a, w in (result["run"].get("without_human_data") or {}).items()
         ],
+        disease=DISEASES.get(str(result["run"].get("disease")), "the disease"),
         held=interval_words(result["run"].get("interval")).capitalize() or "–",
         caveats=_caveats(result),
         forests=forests,

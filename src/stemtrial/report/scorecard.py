@@ -25,6 +25,7 @@ from stemtrial.report.scorecard_figures import (
 from stemtrial.report.sections import FigureView, slug, view_of
 from stemtrial.report.tables import Cell, TableView
 from stemtrial.report.words import (
+    DISEASES,
     NO_HUMAN_DATA,
     NO_HUMAN_DATA_MARK,
     Scale,
@@ -48,7 +49,10 @@ ROLES = {
 }
 
 
-THERAPIES = {"drugs": "Drugs", "ahsct": "aHSCT", "msc": "MSC", "nsc": "NSC", "opc": "iPSC-OPC"}
+THERAPIES = {
+    "drugs": "Drugs", "ahsct": "aHSCT", "msc": "MSC", "nsc": "NSC", "opc": "iPSC-OPC", "astrocyte": "Astrocytes",
+    "treg": "Treg",
+}  # fmt: skip
 MOST_ROWS = 40
 """Rows of one picture; more are drawn in several, terms kept together where they fit."""
 
@@ -172,7 +176,7 @@ def _families(rows: Sequence[Row], labels: Mapping[str, str]) -> list[dict[str, 
             inside = sum(bool(r["agrees"]) for r in scored)
             said = f"{inside} of {len(scored)} inside the 90 % interval." if scored else "Sealed: nothing to score."
             words = scale.title if scale.title[1:2].isupper() else scale.title[:1].lower() + scale.title[1:]
-            told = THERAPIES.get(therapy, therapy).replace("Drugs", "drugs")
+            told = THERAPIES[therapy].replace("Drugs", "drugs").replace("Astro", "astro")
             title = f"{family_name(family)}: {words}{f', {told}' if several else ''}{part}"
             table = row_table(members, labels, f"{title}, predicted beside published.")
             ident = f"{'rows' if scored else 'sealed'}-{slug(f'{family} {scale.key} {therapy} {part}')}"
@@ -229,6 +233,7 @@ def render_scorecard(card: Mapping[str, Any]) -> str:
     return document(
         "scorecard.html",
         pictures,
+        disease=DISEASES[card["settings"]["disease"]],
         settings=card["settings"],
         held=interval_words(card["settings"].get("interval") or "sampling"),
         coverage=card["coverage"]["role"].get("test", card["coverage"]["all"]),

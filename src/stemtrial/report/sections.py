@@ -13,6 +13,16 @@ from markupsafe import Markup
 from stemtrial.report import figures, tables
 from stemtrial.report.words import Names, count, finite, group_by_scale, plain
 
+MEASURES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "edss": ("EDSS over time", ("edss",)),
+    "relapses": ("Relapses", ("relapse",)),
+    "mri": ("MRI", ("gd_", "new_t2", "t1_", "t2_", "brain_", "lesion")),
+    "function": ("Function over time", ("alsfrs",)),
+    "breathing": ("Breathing", ("svc", "fvc")),
+}
+"""Parts of the page that show measures over time: title, and how the names of theirs begin."""
+EXPECTED = {"ms": ("edss", "relapses", "mri"), "als": ("function",)}
+"""Parts whose absence a page tells, by disease."""
 _MOST_EVENTS = 15  # adverse events in the picture; the table holds all
 
 
@@ -95,7 +105,9 @@ def _kaplan_meier(curves: Sequence[Mapping[str, Any]], names: Names) -> list[Fig
             f"Kaplan-Meier curves: {title}, {', '.join(names.arm(c.get('arm')) for c in members)}, with 90 % bands."
         )
         data = tables.curve_table(members, names, title, "% of patients", 100.0)
-        caption = "" if any(c.get("published") for c in members) else "No published points."
+        drawn = str(members[0].get("label") or "").rpartition(": ")[2]
+        caption = f"{drawn[:1].upper()}{drawn[1:]}. " if drawn.startswith("share ") else ""
+        caption += "" if any(c.get("published") for c in members) else "No published points."
         ident = f"km-{slug(endpoint)}"
         out.append(
             view_of(
@@ -204,23 +216,15 @@ def sections_of(result: Mapping[str, Any], names: Names) -> list[Section]:
 
     def measure(curve: Mapping[str, Any]) -> str:
         name = str(curve.get("name"))
-        if name.startswith("edss"):
-            return "edss"
-        if name.startswith("relapse"):
-            return "relapses"
-        return "mri" if name.startswith(("gd_", "new_t2", "t1_", "t2_", "brain_", "lesion")) else "other"
+        return next((ident for ident, (_, begins) in MEASURES.items() if name.startswith(begins)), "other")
 
     km = list(curves.get("km") or ())
     said = "" if km else "This run holds no Kaplan-Meier curves."
     parts = [Section("survival", "Time to event", "", _kaplan_meier(km, names), [], said, _kinds(km))]
-    for ident, title in (
-        ("edss", "EDSS over time"),
-        ("relapses", "Relapses"),
-        ("mri", "MRI"),
-        ("other", "Other measures"),
-    ):
+    expected = EXPECTED.get(str(result["run"].get("disease") or "ms"), ())
+    for ident, title in (*((k, title) for k, (title, _) in MEASURES.items()), ("other", "Other measures")):
         mine = [c for c in series if measure(c) == ident]
-        if mine or ident != "other":
+        if mine or ident in expected:
             said = "" if mine else f"This run holds no curves of {title.split(' over')[0]}."
             parts.append(Section(ident, title, "", _courses(mine, names), [], said, _kinds(mine)))
     parts += [

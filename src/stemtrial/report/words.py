@@ -31,6 +31,8 @@ _SPELLING = {
     **{w.lower(): w for w in ("SDMT", "T25FW", "9HPT", "NfL", "MIST")},
     **{"neda3": "NEDA-3", "neda4": "NEDA-4", "msis29": "MSIS-29", "pct": "(%)", "ml": "(ml)"},
 }
+DISEASES = {"ms": "multiple sclerosis", "als": "amyotrophic lateral sclerosis"}
+"""Diseases as a page names them."""
 NO_HUMAN_DATA = "prediction_without_human_data"
 NO_HUMAN_DATA_MARK = "⚠ no human data"
 """The label of what nobody has been given yet, and how a row shows it."""
@@ -38,8 +40,8 @@ _HELD = {"sampling": "sampling", "trial_effects": "effects of the trial", "param
 _LABELS = {
     "point_parameters": "All parameters at their point values: what is not known about them is not in the intervals.",
     "other_size": "Run at another size than the published trial, so that nothing is scored.",
-    NO_HUMAN_DATA: "Prediction without human data: nobody with MS has been given this product by this route with "
-    "results published, so that it rests on mechanism alone.",
+    NO_HUMAN_DATA: "Prediction without human data: nobody with {disease} has been given this product by this route "
+    "with results published, so that it rests on mechanism alone.",
 }
 
 
@@ -156,9 +158,11 @@ def statistic(name: Any, endpoint: Any = "") -> str:
     return _STATISTICS.get(str(name), str(name or "").replace("_", " "))
 
 
-def explain_label(label: str) -> str:
-    """Return what a label of a run or an estimate means."""
-    return label if " " in label else _LABELS.get(label, plain(label))  # a sentence explains itself
+def explain_label(label: str, disease: str = "") -> str:
+    """Return what a label of a run or an estimate means, of a run of that disease."""
+    if " " in label:
+        return label  # a sentence explains itself
+    return _LABELS.get(label, plain(label)).replace("{disease}", disease.upper() or "the disease")
 
 
 def interval_words(interval: Any) -> str:

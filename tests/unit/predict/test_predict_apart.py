@@ -150,13 +150,13 @@ def test_a_reason_may_stand_for_an_endpoint_of_a_family(monkeypatch):
         "median": 1.0,
         "pi90": [0, 2],
     }
-    reasons = {"s#1": "of the outcome", "msc:edss_change": "of the endpoint", "msc:": "of the family"}
+    reasons = {"s#1": "of the outcome", "ms:msc:edss_change": "of the endpoint", "ms:msc:": "of the family"}
     for key, said in reasons.items():
         monkeypatch.setattr(misses, "_reasons", lambda key=key, said=said: {key: said})
-        assert misses.why(missed, ["msc"]).endswith(said)
-        assert ("No reason" in misses.why(missed, ["nsc"])) is (key != "s#1")
+        assert misses.why(missed, "ms", ["msc"]).endswith(said)
+        assert ("No reason" in misses.why(missed, "ms", ["nsc"])) is (key != "s#1")
     monkeypatch.setattr(misses, "_reasons", lambda: reasons)
-    assert misses.why(missed, ["msc"]).endswith("of the outcome"), "what is said of the outcome itself goes first"
+    assert misses.why(missed, "ms", ["msc"]).endswith("of the outcome"), "what is said of the outcome itself goes first"
 
 
 # -- adverse events ----------------------------------------------------------------------------------------------------

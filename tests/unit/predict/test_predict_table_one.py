@@ -7,7 +7,7 @@ import pytest
 
 from stemtrial.evidence import Baseline, studies, study
 from stemtrial.predict.estimate import Analysed
-from stemtrial.predict.table_one import LINES, baseline_values, field_of, published_line, table_one
+from stemtrial.predict.table_one import LINES, baseline_values, field_of, lines_of, published_line, table_one
 from stemtrial.trial.conduct import conduct
 
 MIST = study("burt2019_mist")
@@ -24,23 +24,49 @@ def seen(tables, mist):
 
 
 def test_lines_read_fields_that_exist():
-    fields = {f for line in LINES.values() for f in (*line.published, *([line.sd] if line.sd else []))}
+    fields = {f for line in LINES.values() for f in line.published}
     assert fields <= set(Baseline.model_fields)
 
 
-def test_every_published_baseline_of_ms_has_a_line():
+NO_LINE = {"alsfrs_mean", "alsfrs_sd", "snip_mean", "diagnostic_delay_months_median"}
+"""The scale before its revision, and what no instrument of a trial here measures."""
+
+
+@pytest.mark.parametrize("family", ["ms", "als"])
+def test_every_published_baseline_has_a_line(family):
     """A field that no line shows would be dropped in silence."""
-    told = {f for line in LINES.values() for f in (*line.published, *([line.sd] if line.sd else []))}
+    told = {f for line in lines_of(family).values() for f in line.published}
+    told |= {f.replace("_mean", "_sd") for f in told} | NO_LINE
     given = {
         k
         for s in studies().values()
-        if s.family == "ms"
+        if s.family == family
         for a in s.arms
         if a.baseline
         for k, v in a.baseline.model_dump().items()
         if v is not None
     }
     assert given <= told
+
+
+def test_years_are_months_where_the_line_is_in_months():
+    years = Baseline(symptom_years_mean=1.5, symptom_years_sd=0.5)
+    both = Baseline(symptom_years_mean=1.5, symptom_months_mean=19.0)
+    line = LINES["symptom_months"]
+    assert field_of(years, line) == 18.0
+    assert field_of(both, line) == 19.0
+    study19 = study("edaravone2017_study19")
+    shown = published_line(study19, "placebo", line)
+    assert shown["value"] == pytest.approx(12 * study19.arm("placebo").baseline.symptom_years_mean)
+    assert shown["sd"] == pytest.approx(12 * study19.arm("placebo").baseline.symptom_years_sd)
+
+
+def test_a_disease_has_lines_of_its_own():
+    ms, als = lines_of("ms"), lines_of("als")
+    assert {"edss", "disease_duration_years"} <= ms.keys()
+    assert "symptom_months" not in ms
+    assert {"age_years", "female", "symptom_months", "svc_pct"} <= als.keys()
+    assert "disease_duration_years" not in als
 
 
 def test_summaries_by_hand(tables, seen, mist):
