@@ -1,0 +1,479 @@
+"""What the ALS model was set on: each target as a Markdown table, misses first.
+
+    python -m validation.als_targets [--people N] [parameter=value ...]
+
+People live from onset under the care of their time (riluzole from diagnosis, or none) and are measured as the studies
+measured them; a trial's population is those who meet its main criteria on the day of their screening. Only studies with
+the role ``fit`` set the model; the lines marked "report" are read and never tuned on. Parameters given are changed for
+this call only.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemtrial.cohort.als.population import people_at_onset
+from stemtrial.cohort.als.screening import before_entry
+from stemtrial.disease.als import MONTH
+from stemtrial.kernel import default_threads, normals
+from stemtrial.observe import RaterState, examination
+from stemtrial.observe.alsfrs import ITEMS, true_alsfrs
+from stemtrial.observe.parameters import AlsfrsParameters, from_draw, load
+from stemtrial.observe.staging import kings_stage, regions_involved
+from stemtrial.parameters import point_draw
+from stemtrial.therapy import compose
+from validation import changes
+
+Floats = NDArray[np.float64]
+EVER = 1e9
+RUN_IN, MONTHS_ON = 3, 26
+"""Visits every 28 days before and after screening."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One line: what, whose, between which limits, what the model gives; ``weight`` 0 for what is only reported."""
+
+    what: str
+    study: str
+    low: float
+    high: float
+    value: float
+    digits: int = 2
+    weight: float = 1.0
+
+    @property
+    def met(self) -> bool:
+        """Whether the value, rounded as shown, lies within the limits."""
+        return self.low <= round(self.value, self.digits) <= self.high
+
+
+class Lives:
+    """People from onset, seen on given days: rated items (people, visits, 12), true values, days of events."""
+
+    def __init__(
+        self, p: Mapping[str, float], people: int, days: Any, riluzole: bool, seed: int, rated: bool = True
+    ) -> None:
+        k, index = compose("als", ("riluzole",)), np.arange(people, dtype=np.uint64)
+        self.person, state = people_at_onset(seed, index, p)
+        if not riluzole:  # the time before riluzole had no ventilation at home either
+            self.person["niv_offer"] = np.zeros(people)
+        self.day = np.asarray(days(self.person) if callable(days) else np.tile(days, (people, 1)), np.int64)
+        n, v = self.day.shape
+        population = k.population(0, index, self.person, state)
+        row = np.repeat(np.arange(n), v)
+        end = int(self.day.max())
+        diagnosed = (self.person["delay_months"] * MONTH).astype(np.int64)
+        takes = (self.person["riluzole"] > 0) & riluzole
+        drug = before_entry(k, takes, diagnosed, p)
+        told = k.advance(
+            population, 0, end, p, seed, schedule=drug, visits=(row, self.day.ravel()), threads=default_threads()
+        )
+        assert not len(told.failed["patient"])
+        self.seen = {name: x.reshape(n, v) for name, x in told.observed.items()}
+        self.event = {}
+        for kind in ("death", "niv", "gastrostomy", "tracheostomy"):
+            at = np.full(n, EVER)
+            of = told.events["kind"] == k.event(kind)
+            at[told.events["patient"][of]] = told.events["day"][of]
+            self.event[kind] = at
+        self.failed = np.minimum(self.event["death"], self.event["tracheostomy"])
+        known = from_draw(p)
+        doctor, second = (examination("als", seed, f"validation.{who}", known) for who in ("doctor", "retest"))
+        held = RaterState.fresh(n, doctor.processes)
+        self.items, self.kings, self.regions = np.empty((n, v, 12)), np.empty((n, v)), np.empty((n, v))
+        for j in range(v):
+            now = {o: x[:, j] for o, x in self.seen.items()}
+            if rated:
+                items, held = doctor.rate(index, self.day[:, j], now, self.person, held)
+            else:
+                items = dict(
+                    zip(
+                        ITEMS, true_alsfrs(now, self.person, load(AlsfrsParameters, known)).T.astype(float), strict=True
+                    )
+                )
+            if j == 0 and rated:  # a second rater on the same day
+                self.retest = second.rate(index, self.day[:, 0], now, self.person, held)[0]["alsfrs_r"]
+            self.items[:, j] = np.stack([items[i] for i in ITEMS], axis=1)
+            self.kings[:, j] = kings_stage(items, now["gastrostomy"])
+            self.regions[:, j] = regions_involved(items)
+        dead = self.day >= self.event["death"][:, None]
+        self.items[dead] = np.nan
+        self.total = self.items.sum(2)
+        z = normals(seed, row, self.day.ravel(), "validation.instruments", 2).reshape(n, v, 2)
+        self.svc = np.where(
+            dead, np.nan, 100.0 * self.seen["vital_capacity"] + known["vital_capacity_sd_pct"] * z[:, :, 0]
+        )
+        self.nfl = self.seen["nfl_pg_ml"] * np.exp(known["fluid_nfl_sd_log"] * z[:, :, 1])
+
+    def take(self, rows: NDArray[Any]) -> Lives:
+        """Return some of the people."""
+        out = object.__new__(Lives)
+        for name, x in self.__dict__.items():
+            parts = {k: v[rows] for k, v in x.items()} if isinstance(x, dict) else x[rows]
+            setattr(out, name, parts)
+        return out
+
+
+def slopes(days: Floats, x: Floats, least: int = 4) -> Floats:
+    """Least-squares slope a month of each row, NaN with fewer than ``least`` values."""
+    t = np.where(np.isfinite(x), days / MONTH, np.nan)
+    seen = np.isfinite(x).sum(1)
+    y = np.nan_to_num(x - (np.nansum(x, 1) / np.maximum(seen, 1))[:, None])
+    s = np.nan_to_num(t - (np.nansum(t, 1) / np.maximum(seen, 1))[:, None])
+    return np.where(seen >= least, (s * y).sum(1) / np.maximum((s * s).sum(1), 1e-9), np.nan)
+
+
+class Trial:
+    """Those of the screened who meet criteria, from their entry on."""
+
+    def __init__(self, lives: Lives, where_: NDArray[np.bool_]) -> None:
+        self.lives = lives.take(np.flatnonzero(where_))
+        self.at = self.lives.day[:, RUN_IN]
+        self.base = self.lives.total[:, RUN_IN]
+        self.rate_before = (48.0 - self.base) / (self.at / MONTH)
+
+    def change(self, visit: int, x: Floats | None = None) -> Floats:
+        y = self.lives.total if x is None else x
+        return np.asarray(y[:, RUN_IN + visit] - y[:, RUN_IN])
+
+    def slope(self, x: Floats, visits: int = 13) -> Floats:
+        own = slice(RUN_IN, RUN_IN + visits + 1)
+        return slopes((self.lives.day - self.at[:, None])[:, own].astype(float), x[:, own])
+
+    def alive(self, months: float, what: str = "failed") -> float:
+        """Share without the event (all are followed as long)."""
+        event = self.lives.failed if what == "failed" else self.lives.event[what]
+        return float((event - self.at > months * MONTH).mean())
+
+
+def at_screening(person: Mapping[str, Floats]) -> Floats:
+    """Days of the visits of everybody: three before, that of screening, two years after."""
+    entry = np.maximum(RUN_IN * 28, np.round((person["delay_months"] + person["referral_months"]) * MONTH))
+    return np.asarray(entry[:, None] + 28 * np.arange(-RUN_IN, MONTHS_ON + 1)[None, :])
+
+
+def survival_quantile(days: Floats, q: float = 0.5) -> float:
+    """Months by which a share ``q`` has had the event."""
+    return float(np.quantile(days, q) / MONTH)
+
+
+def mean(x: Floats) -> float:
+    """Mean of those seen."""
+    return float(np.nanmean(x))
+
+
+def correlation(x: Floats, y: Floats) -> float:
+    """Pearson's, of those with both."""
+    both = np.isfinite(x) & np.isfinite(y)
+    return float(np.corrcoef(x[both], y[both])[0, 1])
+
+
+def targets(p: Mapping[str, float], people: int, seed: int = 1) -> Iterator[Target]:
+    """Measure all targets."""
+    lives = Lives(p, people, at_screening, True, seed)
+    months, age = lives.day[:, RUN_IN] / MONTH, lives.person["age0"] + lives.day[:, RUN_IN] / 365.25
+    score, svc = lives.total[:, RUN_IN], lives.svc[:, RUN_IN]
+    run_in = lives.total[:, RUN_IN] - lives.total[:, 0]
+    rate = (48.0 - score) / months
+    adult = (score > 0) & (age <= 80)
+    generic = Trial(lives, adult & (months <= 36) & (svc >= 60) & (score >= 20))
+    empower = Trial(lives, adult & (months <= 24) & (svc >= 65))
+    adore = Trial(lives, adult & (months <= 24) & (svc >= 70) & (rate >= 0.35) & (rate <= 1.5))
+    falls = (run_in <= -1) & (run_in >= -4) & (age <= 75)
+    each_2 = (lives.items[:, RUN_IN] >= 2).all(1)
+    study_16 = Trial(lives, falls & (svc >= 70) & (months <= 36))
+    study_19 = Trial(lives, falls & (svc >= 80) & (months <= 24) & each_2)
+    yield Target("points lost a month before entry", "andrews2018_svc (EMPOWER)", 0.6, 0.8, mean(empower.rate_before))
+    yield Target(
+        "points a month in trials",
+        "atassi2014_proact, thakore2018_trajectories",
+        -1.08,
+        -0.93,
+        mean(generic.slope(generic.lives.total)),
+        weight=2,
+    )
+    yield Target(
+        "SD of the slope over 12 months",
+        "edaravone2017_study19, abe2014_edaravone16, topiramate_placebo_mixed",
+        0.62,
+        0.92,
+        float(np.nanstd(generic.slope(generic.lives.total))),
+    )
+    yield Target("24-week change", "adore2024_fab122 placebo -5.4", -6.4, -4.6, mean(adore.change(6)), 1, 2)
+    yield Target("48-week change", "adore2024_fab122 placebo -10.8", -12.0, -9.6, mean(adore.change(12)), 1, 2)
+    yield Target(
+        "SD of the 24-week change",
+        "edaravone2017_study19, abe2014_edaravone16",
+        3.4,
+        5.1,
+        float(np.nanstd(adore.change(6))),
+        1,
+    )
+    for d, (name, aim) in enumerate(
+        (("bulbar", -2.2), ("fine motor", -3.3), ("gross motor", -3.3), ("respiratory", -2.0))
+    ):
+        domain = adore.lives.items[:, :, 3 * d : 3 * d + 3].sum(2)
+        yield Target(
+            f"48-week change, {name}",
+            f"adore2024_fab122 placebo {aim}",
+            aim - 0.4,
+            aim + 0.4,
+            mean(adore.change(12, domain)),
+            1,
+        )
+    yield Target(
+        "24-week change after a run-in", "abe2014_edaravone16 placebo -6.35", -7.3, -5.4, mean(study_16.change(6)), 1
+    )
+    yield Target(
+        "24-week change after a run-in, enriched",
+        "edaravone2017_study19 placebo -7.5",
+        -8.5,
+        -6.0,
+        mean(study_19.change(6)),
+        1,
+    )
+    yield Target(
+        "deaths by 12 months",
+        "cudkowicz2013_empower placebo 79 of 468",
+        0.137,
+        0.205,
+        1.0 - empower.alive(12, "death"),
+        3,
+        2,
+    )
+    yield Target(
+        "12-month change", "cudkowicz2013_empower placebo -13.42 (recalled)", -14.5, -12.0, mean(empower.change(13)), 1
+    )
+    yield Target(
+        "alive without tracheostomy at 24 months",
+        "set by als_model 7, no modern source",
+        0.55,
+        0.70,
+        generic.alive(24),
+        weight=2,
+    )
+    yield Target("baseline score", "andrews2018_svc 38.0 and 37.3", 37.0, 39.0, mean(empower.base), 1)
+    yield Target("SD of the baseline score", "andrews2018_svc 5.6 and 4.2", 4.2, 5.9, float(np.nanstd(empower.base)), 1)
+    yield Target(
+        "months from onset to entry", "andrews2018_svc 15.6", 14.6, 16.6, float((empower.at / MONTH).mean()), 1
+    )
+    yield Target("bulbar onset", "andrews2018_svc", 0.14, 0.26, mean(empower.lives.person["bulbar_onset"]))
+    yield Target("baseline SVC", "andrews2018_svc 89.3", 87.5, 91.0, mean(empower.lives.svc[:, RUN_IN]), 1)
+    yield Target(
+        "SVC slope, % a month", "andrews2018_svc", -3.0, -2.5, mean(empower.slope(empower.lives.svc)), weight=2
+    )
+    yield Target(
+        "SD of the SVC slope, % a month",
+        "topiramate_placebo_mixed 1.86 between patients",
+        1.5,
+        2.3,
+        float(np.nanstd(empower.slope(empower.lives.svc))),
+    )
+    old, young = empower.lives.person["age0"] > 63.5, empower.lives.person["age0"] < 48.5
+    by_age = empower.slope(empower.lives.svc)
+    yield Target("SVC slope above 65, % a month", "andrews2018_svc", -4.3, -2.9, mean(by_age[old]))
+    yield Target("SVC slope below 50, % a month", "andrews2018_svc", -2.7, -1.8, mean(by_age[young]))
+    log_nfl = np.log(empower.lives.nfl[:, RUN_IN])
+    yield Target(
+        "r of log NfL and rate before entry", "vitality_nf 0.50", 0.40, 0.60, correlation(log_nfl, empower.rate_before)
+    )
+    yield Target(
+        "r of log NfL and rate in the trial",
+        "vitality_nf 0.53",
+        0.43,
+        0.62,
+        -correlation(log_nfl, empower.slope(empower.lives.total)),
+    )
+    seen = lives.take(np.flatnonzero(score > 0))
+    own_rate, level = rate[score > 0], seen.nfl[:, RUN_IN]
+    yield Target(
+        "median NfL, rate up to 0.49, pg/ml",
+        "nfl2020_dongzhimen 45.8",
+        36,
+        56,
+        float(np.median(level[own_rate <= 0.49])),
+        0,
+    )
+    yield Target(
+        "median NfL, rate above 0.49, pg/ml",
+        "nfl2020_dongzhimen 96.4",
+        75,
+        118,
+        float(np.median(level[own_rate > 0.49])),
+        0,
+    )
+    third, months_on = np.quantile(level, [1 / 3, 2 / 3]), (seen.event["death"] - seen.day[:, RUN_IN]) / MONTH
+    died = [
+        (months_on[w] <= 24).sum() / np.minimum(months_on[w], 24).sum() for w in (level > third[1], level <= third[0])
+    ]
+    yield Target("mortality, top over bottom third of NfL", "lu2015_nfl 3.9", 2.0, 7.9, float(died[0] / died[1]), 1)
+    first, second = generic.lives.total[:, 0], generic.lives.retest
+    sem = float(np.std(first - second) / np.sqrt(2.0))
+    yield Target("standard error of a rating, points", "kaufmann2007_reliability", 1.1, 1.6, sem)
+    yield Target("ICC of ratings", "kaufmann2007_reliability", 0.92, 0.97, float(1.0 - sem**2 / first.var()))
+    early = Lives(p, people // 2, at_screening, False, seed)
+    age_early = early.person["age0"] + early.day[:, RUN_IN] / 365.25
+    nineties = Trial(
+        early,
+        (early.total[:, RUN_IN] > 0)
+        & (age_early <= 75)
+        & (early.svc[:, RUN_IN] >= 60)
+        & (early.day[:, RUN_IN] <= 60 * MONTH),
+    )
+    yield Target(
+        "alive without tracheostomy at 18 months, 1990s",
+        "lacomblez1996_riluzole placebo 0.504",
+        0.44,
+        0.57,
+        nineties.alive(18),
+    )
+    yield Target(
+        "alive without tracheostomy at 12 months, 1990s",
+        "bensimon1994_riluzole placebo 0.58",
+        0.47,
+        0.69,
+        nineties.alive(12),
+    )
+    yield from from_onset(p, people // 2, seed)
+    yield from read_only(lives, score, svc, rate, months, adult)
+
+
+def from_onset(p: Mapping[str, float], people: int, seed: int) -> Iterator[Target]:
+    """Measure lives from onset, riluzole from diagnosis: signs dated as by history, without rating error."""
+    lives = Lives(p, people, np.arange(0, 3653, 56), True, seed, rated=False)
+    region = lives.person["onset_region"]
+    bulbar, limb = region == 0, (region == 1) | (region == 3)
+    died = lives.failed
+    yield Target(
+        "median survival, bulbar, months",
+        "wijesekera2009_flail 27, fujimura2011_spread 26",
+        25.0,
+        28.0,
+        survival_quantile(died[bulbar]),
+        1,
+        2,
+    )
+    yield Target(
+        "median survival, limb, months",
+        "wijesekera2009_flail 31-35, fujimura2011_spread 32-33",
+        31.0,
+        35.5,
+        survival_quantile(died[limb]),
+        1,
+        2,
+    )
+    yield Target(
+        "alive at 5 years, bulbar",
+        "wijesekera2009_flail 0.09, fujimura2011_spread 0.16",
+        0.08,
+        0.17,
+        float((died[bulbar] > 60 * MONTH).mean()),
+    )
+    yield Target(
+        "alive at 5 years, limb",
+        "wijesekera2009_flail, fujimura2011_spread",
+        0.17,
+        0.24,
+        float((died[limb] > 60 * MONTH).mean()),
+    )
+    age = lives.person["age0"]
+    for name, who, aim in (
+        ("51-60", (age > 50) & (age <= 60), 41.9),
+        ("61-70", (age > 60) & (age <= 70), 26.6),
+        ("over 70", age > 70, 24.0),
+    ):
+        yield Target(
+            f"median survival, onset at {name}, months",
+            f"italian_register_supp {aim}",
+            0.8 * aim,
+            1.25 * aim,
+            survival_quantile(died[who]),
+            1,
+            0.5,
+        )
+    low = np.stack([(lives.items[:, :, 3 * d : 3 * d + 3] < 4).any(2) for d in range(3)])
+    two = low.sum(0) >= 2  # any item of a domain, as a history tells a region
+    when = np.where(two.any(1), np.take_along_axis(lives.day, two.argmax(1)[:, None], 1)[:, 0], np.nan) / MONTH
+    yield Target("onset to second region, months", "fujimura2011_spread 12.8", 11.0, 14.5, mean(when), 1)
+    stage, dead = np.where(np.isnan(lives.total), 9.0, lives.kings), lives.event["death"] < 3653
+    for k, low_, high in ((2, 0.35, 0.43), (3, 0.57, 0.64), (4, 0.75, 0.82)):
+        reached = stage >= k
+        at = np.take_along_axis(lives.day, reached.argmax(1)[:, None], 1)[:, 0]
+        share = np.minimum(at, lives.event["death"]) / lives.event["death"]
+        yield Target(
+            f"King's {k}, share of the time to death",
+            "ferraro2016_kings_mitos, roche2012_kings",
+            low_,
+            high,
+            float(np.median(share[dead])),
+        )
+    for kind, low_, high in (("gastrostomy", 0.20, 0.29), ("tracheostomy", 0.04, 0.10), ("niv", 0.10, 0.40)):
+        yield Target(
+            f"{kind}, ever",
+            "italian_register_supp, raymond2019_usregistry",
+            low_,
+            high,
+            float((lives.event[kind] < 3653).mean()),
+        )
+
+
+def read_only(lives: Lives, score: Floats, svc: Floats, rate: Floats, months: Floats, adult: Any) -> Iterator[Target]:
+    """Yield what is read and never tuned on: studies of other roles, and what no study says."""
+    centaur = Trial(lives, adult & (months <= 18) & (svc > 60) & (lives.regions[:, RUN_IN] == 3))
+    yield Target(
+        "report: points a month, three regions within 18 months",
+        "paganoni2020_centaur -1.66",
+        -1.9,
+        -1.4,
+        mean(centaur.slope(centaur.lives.total, 6)),
+        weight=0,
+    )
+    before = slopes(lives.day[:, : RUN_IN + 1].astype(float), lives.total[:, : RUN_IN + 1])
+    nurown = Trial(
+        lives, adult & (score >= 25) & (months <= 24) & (svc >= 65) & (lives.total[:, RUN_IN] - lives.total[:, 0] <= -3)
+    )
+    own_before = slopes(nurown.lives.day[:, : RUN_IN + 1].astype(float), nurown.lives.total[:, : RUN_IN + 1])
+    gain = nurown.slope(nurown.lives.total, 7) - own_before
+    yield Target(
+        "report: responders without treatment",
+        "cudkowicz2022_nurown_p3 placebo 0.28",
+        0.2,
+        0.36,
+        float((gain >= 1.25)[np.isfinite(gain)].mean()),
+        weight=0,
+    )
+    everyone = Trial(lives, adult & (months <= 36) & (svc >= 60))
+    yield Target(
+        "report: r of slopes before and in the trial",
+        "thakore2018_trajectories (correlated)",
+        0.2,
+        0.6,
+        -correlation(everyone.rate_before, everyone.slope(everyone.lives.total)),
+        weight=0,
+    )
+    del before, rate
+
+
+def main() -> None:
+    """Print the table, misses first."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--people", type=int, default=20_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("changes", nargs="*", metavar="parameter=value")
+    args = parser.parse_args()
+    p = point_draw(changes(args.changes))[0]
+    print("| target | study | aim | simulated | |\n|---|---|---|---|---|")
+    for t in sorted(targets(p, args.people, args.seed), key=lambda t: t.met):
+        verdict = "inside" if t.met else "**outside**"
+        print(f"| {t.what} | {t.study} | {t.low:g} to {t.high:g} | {t.value:.{t.digits}f} | {verdict} |")
+
+
+if __name__ == "__main__":
+    main()
