@@ -69,7 +69,7 @@ ALS = {
     "responder.slope_25_percent", "responder.slope_50_percent", "svc_change", "svc_pct", "svc_slope", "time_to_niv",
     "tracheostomy", "tracheostomy_free_survival", "walking_improved", "weight_change",
 }  # fmt: skip
-ANY_DISEASE = {"completed", "lost_to_follow_up"}
+ANY_DISEASE = {"completed", "lost_to_follow_up", "serious_neurologic_events"}
 
 
 def test_every_definition_is_there_cited_and_typed():
