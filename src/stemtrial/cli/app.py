@@ -16,7 +16,7 @@ import typer
 from stemtrial.errors import InputError, did_you_mean
 
 HELP = (
-    "An open laboratory for virtual trials of stem-cell therapy in multiple sclerosis. "
+    "An open laboratory for virtual trials of stem-cell therapy in MS and ALS. "
     "Research software: it gives no advice about a person."
 )
 FIRST = """\b
@@ -172,8 +172,38 @@ def readout(
 
 
 @app.command()
+def estimands(
+    protocol: ProtocolName,
+    endpoint: Annotated[
+        str, typer.Option(metavar="ENDPOINT", help="A change from baseline on a scale that death ends.")
+    ] = "alsfrs_r_change",
+    at: Annotated[float | None, typer.Option(metavar="YEARS", help="When it is read; else at the last visit.")] = None,
+    change: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Change a parameter; may stand more than once.")
+    ] = None,
+    out: Annotated[
+        str | None, typer.Option("--out", "-o", metavar="DIR", help="Folder; else runs/estimands-<protocol>-<id>.")
+    ] = None,
+    patients: Patients = None,
+    replicates: Replicates = 100,
+    seed: Seed = 1,
+    threads: Threads = None,
+    json: Json = False,
+) -> None:
+    """Estimate a randomised trial under the five ways to treat death (ICH E9(R1)), and set the truth beside each.
+
+    Writes estimands.json and report.html.
+    """
+    from stemtrial.cli.estimating import show_estimands
+    from stemtrial.cli.running import Options
+
+    options = Options.checked(out, patients, replicates, 1, False, seed, threads, None, json)
+    show_estimands(protocol, endpoint, at, change or [], options)
+
+
+@app.command()
 def explain(
-    subject: Annotated[str, typer.Argument(metavar="ms|THERAPY|ENDPOINT", help="'ms', 'ahsct', 'neda3', ...")],
+    subject: Annotated[str, typer.Argument(metavar="ms|als|THERAPY|ENDPOINT", help="'ms', 'als', 'msc', ...")],
     json: Json = False,
 ) -> None:
     """Explain the disease, a therapy or an endpoint: what is computed, from which numbers, from which source."""
@@ -232,14 +262,16 @@ def cohort(
 
 @app.command("list")
 def list_(
-    what: Annotated[str, typer.Argument(metavar="|".join(LISTS), help="What to list.")], json: Json = False
+    what: Annotated[str, typer.Argument(metavar="|".join(LISTS), help="What to list.")],
+    disease: Annotated[str | None, typer.Option(metavar="ms|als", help="Only what is of that disease.")] = None,
+    json: Json = False,
 ) -> None:
     """List what comes with the package."""
     if what not in LISTS:
         raise InputError(f"there is no list of '{what}'{did_you_mean(what, LISTS)}")
     from stemtrial.cli.showing import show_list
 
-    show_list(what, json)
+    show_list(what, disease, json)
 
 
 @app.command()

@@ -19,6 +19,7 @@ from stemtrial.predict.estimate import Row, rows_of
 from stemtrial.report.explain import standing
 from stemtrial.report.words import count, number, statistic, years
 from stemtrial.therapy import catalogue
+from stemtrial.trial.parts import MONTH_DAYS
 from stemtrial.trial.population import Population
 from stemtrial.trial.protocol import Protocol, load_protocol
 from stemtrial.trial.regimen import Arm, Choice
@@ -100,8 +101,9 @@ def check_protocol(name: str, as_json: bool) -> None:
     if reproduced:
         text.heading(f"Of the {data['published']} published outcomes of {reproduced.id}")
         text.note(f"{data['predicted']} {'is' if data['predicted'] == 1 else 'are'} predicted")
-        for n in data["not_predicted"]:
-            text.note(f"{n}: no estimate of the protocol predicts it")
+        if data["not_predicted"]:
+            missing = ", ".join(f"#{n.rpartition('#')[2]}" for n in data["not_predicted"])
+            text.note(f"{missing}: no estimate of the protocol predicts it")
     text.heading(f"Where its {sum(data['numbers'].values())} numbers come from")
     text.table(["standing", "numbers"], list(data["numbers"].items()), right=[1])
     text.say("\nvalid: it can be run", style="bold")
@@ -110,7 +112,6 @@ def check_protocol(name: str, as_json: bool) -> None:
 def summary(p: Protocol, reproduced: Study | None, rows: list[Row]) -> dict[str, Any]:
     """Return what a trial does, as plain data."""
     tied = {r.outcome_id for r in rows} - {None}
-    months = ", ".join(f"{m:g}" for m in p.visits.months)
     r = p.randomisation
     return {
         "protocol": p.protocol,
@@ -132,9 +133,9 @@ def summary(p: Protocol, reproduced: Study | None, rows: list[Row]) -> dict[str,
             f"randomised {':'.join(str(v) for v in r.ratio.values())} in blocks of "
             f"{' and '.join(map(str, r.block_sizes))}; patient {p.blinding.patient}, rater {p.blinding.rater}"
         ),
-        "visits": f"months {months}, each up to {p.visits.window_days} days early or late"
+        "visits": f"{_months(p.visits.months)}, each up to {p.visits.window_days} days early or late"
         + ("; and at every reported relapse" if p.visits.at_relapse else "")
-        + f"; scans at {'all of them' if p.visits.mri_months == p.visits.months else _months(p.visits.mri_months)}",
+        + (_scans(p) if p.disease == "ms" else ""),
         "rules": [_rule(rule) for rule in p.rules],
         "estimates": [
             {
@@ -155,7 +156,10 @@ def summary(p: Protocol, reproduced: Study | None, rows: list[Row]) -> dict[str,
 
 
 def _population(p: Population) -> list[str]:
-    care = {"none": "untreated before", "platform_drugs": "on a platform drug before"}[p.care_before_entry]
+    care = {
+        "none": "untreated before", "platform_drugs": "on a platform drug before",
+        "riluzole": "riluzole before and after entry, where taken",
+    }[p.care_before_entry]  # fmt: skip
     names = {k: "paediatric MS" if k == "paediatric" else k.upper() for k in p.shares}
     courses = " and ".join(f"{100 * v:g} % {names[k]}" if v < 1 else names[k] for k, v in p.shares.items())
     like = [
@@ -166,7 +170,17 @@ def _population(p: Population) -> list[str]:
 
 
 def _months(months: tuple[float, ...]) -> str:
-    return "months " + ", ".join(f"{m:g}" for m in months) if months else "no visit"
+    """Days of visits as a protocol says them: in months, or in weeks where those are whole and the months are not."""
+    if not months:
+        return "no visit"
+    weeks = [m * MONTH_DAYS / 7 for m in months]
+    whole = all(abs(w - round(w)) < 0.01 for w in weeks) and not all(m == round(m) for m in months)
+    unit, numbers = ("weeks", [round(w) for w in weeks]) if whole else ("months", list(months))
+    return f"{unit} " + ", ".join(f"{x:g}" for x in numbers)
+
+
+def _scans(p: Protocol) -> str:
+    return f"; scans at {'all of them' if p.visits.mri_months == p.visits.months else _months(p.visits.mri_months)}"
 
 
 def _regimen(arm: Arm) -> str:

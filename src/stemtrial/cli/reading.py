@@ -109,23 +109,8 @@ def _print(data: Mapping[str, Any], folder: Path) -> None:
             kappa(s["kappa"]),
         ],
     )
-    text.heading("Truth: what no trial sees")
-    text.note(
-        "changed: patients whose EDSS without rating error has changed by the threshold at the end of their follow-up; "
-        "sens: of them, with an event; PPV: of those with an event, truly changed (both %, EDSS alone). "
-        "Loss: true axonal loss of the events by cause, %: acute / demyelination / smouldering"
-    )
-    _blocks(
-        ["", "changed", "sens, %", "PPV, %", "loss a/d/s"],
-        data["truth"],
-        run,
-        lambda s: [
-            told(s.get("true_changes"), decimals=0),
-            told(s.get("sensitivity"), 100.0, 0),
-            told(s.get("predictive_value"), 100.0, 0),
-            loss(s),
-        ],
-    )
+    if data["truth"]:
+        _print_truth(data["truth"], run)
     if data["left_out"]:
         text.heading("Not read out")
         for r in data["left_out"]:
@@ -138,6 +123,26 @@ def _print(data: Mapping[str, Any], folder: Path) -> None:
     text.heading("Written")
     text.whole(f"  {folder / 'readout.json'}\n  {folder / 'report.html'}")
     text.say("\nResearch software: simulated people, and no advice about any person.", style="dim")
+
+
+def _print_truth(rows: Sequence[Row], run: Mapping[str, Any]) -> None:
+    text.heading("Truth: what no trial sees")
+    text.note(
+        "changed: patients whose EDSS without rating error has changed by the threshold at the end of their follow-up; "
+        "sens: of them, with an event; PPV: of those with an event, truly changed (both %, EDSS alone). "
+        "Loss: true axonal loss of the events by cause, %: acute / demyelination / smouldering"
+    )
+    _blocks(
+        ["", "changed", "sens, %", "PPV, %", "loss a/d/s"],
+        rows,
+        run,
+        lambda s: [
+            told(s.get("true_changes"), decimals=0),
+            told(s.get("sensitivity"), 100.0, 0),
+            told(s.get("predictive_value"), 100.0, 0),
+            loss(s),
+        ],
+    )
 
 
 def kappa(row: Row) -> str:

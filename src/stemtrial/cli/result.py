@@ -119,8 +119,11 @@ def _coverage(told: Any, run: Row) -> None:
         f"{told.predicted} predicted: {len(told.agreements)} of {scored} scored agree{expected}, "
         f"{len(told.unscored)} not scored"
     )
+    by_reason: dict[str, list[str]] = {}
     for n in told.not_predicted:
-        note(f"{n['outcome_id']}: {n['reason']}")
+        by_reason.setdefault(n["reason"], []).append(f"#{n['outcome_id'].rpartition('#')[2]}")
+    for reason, outcomes in by_reason.items():
+        note(f"{', '.join(outcomes)}: {reason}")
 
 
 def _warnings(run: Row, estimates: Sequence[Row], few: bool) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from stemtrial.cli import text
+from stemtrial.errors import InputError
 
 Rows = list[dict[str, Any]]
 
@@ -28,21 +29,29 @@ def _protocols() -> Rows:
 
 
 def _therapies() -> Rows:
-    from stemtrial.report.explain import modelled
+    from stemtrial.report.explain import acts_on, modelled
     from stemtrial.therapy import catalogue
 
     return [
-        {"therapy": t.name, "modelled": modelled(t), "label": t.label, "posology": t.posology, "source": t.source}
+        {
+            "therapy": t.name,
+            "disease": acts_on(t.name),
+            "modelled": modelled(t),
+            "label": t.label,
+            "posology": t.posology,
+            "source": t.source,
+        }
         for t in catalogue().values()
     ]
 
 
 def _endpoints() -> Rows:
-    from stemtrial.endpoint import definitions
+    from stemtrial.endpoint import definitions, diseases_of
 
     return [
         {
             "endpoint": d.id,
+            "disease": list(diseases_of(d)),
             "kind": d.kind.replace("_", " "),
             "unit": d.unit,
             "label": d.label,
@@ -83,6 +92,7 @@ def _instruments() -> Rows:
     return [
         {
             "instrument": i.name,
+            "disease": list(i.diseases),
             "unit": i.unit,
             "low": i.low,
             "high": i.high,
@@ -157,9 +167,22 @@ _ONLY_IN_JSON = {
 _SHORT = {"citation", "text", "what_the_record_says", "error", "source", "meaning", "posology", "title", "label"}
 
 
-def show_list(what: str, as_json: bool) -> None:
-    """Print a list."""
+def show_list(what: str, disease: str | None, as_json: bool) -> None:
+    """Print a list, of one disease if it is named.
+
+    Raises
+    ------
+    InputError
+        If the disease is unknown, or the list is not by disease.
+    """
     rows = _LISTS[what]()
+    if disease is not None:
+        from stemtrial.disease import builder_of
+
+        builder_of(disease)
+        if not all("disease" in r for r in rows):
+            raise InputError(f"a list of {what} is not by disease; leave out --disease")
+        rows = [r for r in rows if disease in ([r["disease"]] if isinstance(r["disease"], str) else r["disease"])]
     if as_json:
         text.print_json(rows)
     else:

@@ -101,8 +101,10 @@ def series_of(protocol: Protocol, measured: Collection[str]) -> dict[str, Series
 
 
 def km_times(protocol: Protocol) -> NDArray[np.float64]:
-    """Grid of months for survival curves, in years."""
-    return np.arange(0, protocol.visits.months[-1] + 0.01, 3.0) / 12.0
+    """Grid for survival curves, in years: every three months (below a year of follow-up every month), and the end."""
+    last = protocol.visits.months[-1]
+    step = 3.0 if last >= 12 else 1.0
+    return np.unique(np.append(np.arange(0, last + 0.01, step), last)) / 12.0
 
 
 def survival_endpoints(protocol: Protocol) -> list[str]:

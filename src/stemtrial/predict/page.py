@@ -23,6 +23,8 @@ from stemtrial.trial.protocol import Protocol
 Arrays = dict[str, NDArray[Any]]
 RELAPSES = Series("relapses", "", "Relapses a patient-year, by year", "1/y", ("relapse_rate",))
 """A rate by year of follow-up, not a mean over visits."""
+OTHER_PEOPLE = ("subgroup", "threshold_scan")
+"""Analyses of part of an arm: no points on its curve."""
 DISCLAIMER = (
     "Research software. It simulates virtual patients with models that are simpler than people; it gives no advice "
     "about a person, and no treatment decision may rest on it."
@@ -96,7 +98,7 @@ def _parameters_note(run: dict[str, Any]) -> str:
 def _km(protocol: Protocol, study: Study | None, estimates: list[dict[str, Any]], seen: Arrays) -> list[dict[str, Any]]:
     at = km_times(protocol)
     often = 4 if at[-1] <= 1 else 1  # a trial of some months has no year at which to count
-    counted = [k for k, t in enumerate(often * at) if abs(t - round(t)) < 1e-9]
+    counted = [k for k, t in enumerate(often * at) if abs(t - round(t)) < 1e-6]
     outcomes = {o.outcome_id: o for o in study.outcomes} if study else {}
     out = []
     for endpoint in survival_endpoints(protocol):
@@ -159,7 +161,7 @@ def _series(protocol: Protocol, study: Study | None, seen: Arrays) -> list[dict[
                 and o.arms == (arm,)
                 and o.statistic in measure.statistics
                 and o.time_years is not None
-                and o.analysis != "subgroup"
+                and o.analysis not in OTHER_PEOPLE
             ]
             out.append(
                 {

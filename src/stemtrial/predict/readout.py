@@ -1,4 +1,4 @@
-"""One simulated trial read out under every time-to-event definition side by side, with the truth beside them.
+"""One simulated trial read out under every time-to-event definition side by side, with the truth beside them in MS.
 
 The trial is conducted as `stemtrial run` would conduct it, with the same people and the same chance; only what is
 measured is more, so that each definition finds its instruments.
@@ -38,7 +38,13 @@ from stemtrial.trial.recruiting import recruit_for
 
 ALL = "all"
 """All arms together."""
-REFERENCE = "confirmed_worsening.12_weeks"
+REFERENCES = {"ms": "confirmed_worsening.12_weeks", "als": "tracheostomy_free_survival"}
+"""What the definitions of a disease are compared with where the primary endpoint is no time to an event."""
+TRUTH_OF = "ms"
+"""The disease whose definitions can be held against a truth: a lasting change of EDSS, and axons lost by cause.
+
+In ALS events are deaths and stages that happen or do not; what a rating misses is told by `stemtrial estimands`.
+"""
 OBSERVED = {"events": ("count", "patients"), "probability": ("km_probability", "fraction"), "kappa": ("kappa", "1")}
 """What is told of each definition and arm: column of the readout -> (statistic, unit)."""
 JUDGED = {
@@ -121,7 +127,7 @@ def reference_of(protocol: Protocol, asked: str | None = None) -> str:
     Parameters
     ----------
     protocol : Protocol
-        Its primary endpoint, if that is a time to an event, else worsening confirmed at 12 weeks, unless ``asked``.
+        Its primary endpoint, if that is a time to an event, else that of :data:`REFERENCES`, unless ``asked``.
     asked : str, optional
         Endpoint id.
 
@@ -136,7 +142,7 @@ def reference_of(protocol: Protocol, asked: str | None = None) -> str:
         what = f"is a {kind}; the reference is a time to an event" if kind else "is not known"
         raise InputError(f"--reference '{asked}' {what}{did_you_mean(asked, times)}")
     primary = protocol.endpoints.primary.id
-    name = asked or (primary if primary in times else REFERENCE)
+    name = asked or (primary if primary in times else REFERENCES[protocol.disease])
     why = unanswerable(find(name), protocol)
     if why is not None:
         raise InputError(f"the reference '{name}' cannot be read out here: {why}; name another with --reference")
@@ -144,8 +150,8 @@ def reference_of(protocol: Protocol, asked: str | None = None) -> str:
 
 
 def truth_kernel(protocol: Protocol, width: int = 64) -> Kernel:
-    """Return the kernel of a protocol that also keeps axonal loss apart by cause."""
-    return compose(protocol.disease, families_of(protocol), width=width, truth=True)
+    """Return the kernel of a protocol that also keeps axonal loss apart by cause, where definitions have a truth."""
+    return compose(protocol.disease, families_of(protocol), width=width, truth=protocol.disease == TRUTH_OF)
 
 
 def rows_of_readout(protocol: Protocol, ids: Sequence[str]) -> tuple[list[Row], list[Row]]:
@@ -159,7 +165,7 @@ def rows_of_readout(protocol: Protocol, ids: Sequence[str]) -> tuple[list[Row], 
         observed += [Row(name, c, arm, None, s, unit, None) for arm in arms for c, (s, unit) in OBSERVED.items()]
         observed += [Row(name, "at_risk", arm, None, "at_risk", "patients", None) for arm in arms]
         observed += [Row(name, "cox", pair, None, "hazard_ratio", "1", None) for pair in pairs]
-        if isinstance(d, ConfirmedChange):
+        if isinstance(d, ConfirmedChange) and protocol.disease == TRUTH_OF:
             told = (JUDGED if d.measures == ("edss",) else {}) | SHARES
             truth += [Row(name, c, arm, None, s, unit, None) for arm in arms for c, (s, unit) in told.items()]
     return observed, truth
@@ -168,7 +174,7 @@ def rows_of_readout(protocol: Protocol, ids: Sequence[str]) -> tuple[list[Row], 
 def read_tables(
     tables: dict[str, Table], protocol: Protocol, ids: Sequence[str], rows: Sequence[Row], reference: str
 ) -> NDArray[np.float64]:
-    """Read the tables of a conducted trial, truth included, out.
+    """Read the tables of a conducted trial out, truth included where there is one.
 
     Who was randomised and is not in the protocol's analysis set is left out.
 
@@ -186,7 +192,7 @@ def read_tables(
 
     found = readout(
         {name: analysed(t) for name, t in observed.items()}, planned_days(protocol), ids,
-        reference=reference, truth_visits=analysed(tables["truth_visits"]),
+        reference=reference, truth_visits=analysed(tables["truth_visits"]) if "truth_visits" in tables else None,
     )  # fmt: skip
     keys = zip(found["replicate"].tolist(), found["endpoint"].tolist(), found["arm"].tolist(), strict=True)
     at = {key: k for k, key in enumerate(keys)}
@@ -277,7 +283,8 @@ def read_out(
     plan = [range(k, min(k + chunk, s.replicates)) for k in range(0, s.replicates, chunk)]
 
     def compute(i: int) -> dict[str, NDArray[Any]]:
-        trial = conduct(protocol, recruits, kernel, draws[0], s.seed, replicates=plan[i], truth=True)
+        known = protocol.disease == TRUTH_OF
+        trial = conduct(protocol, recruits, kernel, draws[0], s.seed, replicates=plan[i], truth=known)
         values = read_tables(trial.tables, protocol, ids, [*observed, *truth], compared)
         return {"values": values, "failed": np.array([trial.failed]), "overflow": np.array([trial.overflow])}
 

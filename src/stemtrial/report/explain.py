@@ -18,11 +18,12 @@ from stemtrial.kernel.model import NEVER, SLOW_DAYS, Model
 from stemtrial.parameters import Parameter, registry
 from stemtrial.report.explain_cells import cell_parts
 from stemtrial.report.formula import formula
+from stemtrial.report.words import DISEASES
 from stemtrial.therapy import FAMILIES, TherapyInfo, acting_on, catalogue, compose, family_of
 from stemtrial.therapy import modelled as _modelled
 
 Explained = dict[str, Any]
-_DISEASES = {"ms": "Multiple sclerosis: a patient as equations"}
+_DISEASES = {d: f"{name[:1].upper()}{name[1:]}: a patient as equations" for d, name in DISEASES.items()}
 
 
 def diseases() -> Mapping[str, str]:
@@ -41,7 +42,7 @@ def explain(subject: str) -> Explained:
     Parameters
     ----------
     subject : str
-        ``ms``, a therapy of the catalogue (``natalizumab``), a family (``drugs``) or an endpoint id.
+        ``ms`` or ``als``, a therapy of the catalogue (``natalizumab``), a family (``drugs``) or an endpoint id.
 
     Returns
     -------
@@ -66,6 +67,11 @@ def explain(subject: str) -> Explained:
 def modelled(info: TherapyInfo) -> bool:
     """Whether a therapy of the catalogue has a model, so that a protocol that gives it can be run."""
     return info.name in _modelled()
+
+
+def acts_on(therapy: str) -> list[str]:
+    """Diseases on which a therapy of the catalogue acts; none where it has no model."""
+    return list(FAMILIES[family_of(therapy)].on) if modelled(catalogue()[therapy]) else []
 
 
 def standing(source: str) -> str:
@@ -254,16 +260,24 @@ def _therapy(name: str) -> Explained:
             )
             return out
     family = family_of(name) if info else name
-    disease, composer = next(iter(FAMILIES[family].on.items()))
-    bare, model = compose(disease).model, compose(disease, (family,)).model
     others = set(FAMILIES[family].therapies) - {name} if info else set()
-    doses = [d for d in model.doses if d not in bare.doses and others.isdisjoint(d.split("."))]
-    new = set(model.states) - set(bare.states)
-    known = {j["name"] for j in _jumps(bare)}
-    about = inspect.cleandoc(inspect.getmodule(composer).__doc__ or "")
+    on = FAMILIES[family].on
+    about = inspect.cleandoc(inspect.getmodule(next(iter(on.values()))).__doc__ or "")
     return out | {
         "family": family,
         "about": _plain(about),
+        **_by_disease({disease: _composed(disease, family, others) for disease in on}),
+        "parameters": [_parameter(p) for p in _parameters_of(family, name, others)],
+    }
+
+
+def _composed(disease: str, family: str, others: set[str]) -> dict[str, list[dict[str, Any]]]:
+    """What a family adds to the model of a disease, without the doses of its other therapies."""
+    bare, model = compose(disease).model, compose(disease, (family,)).model
+    doses = [d for d in model.doses if d not in bare.doses and others.isdisjoint(d.split("."))]
+    new = set(model.states) - set(bare.states)
+    known = {j["name"] for j in _jumps(bare)}
+    return {
         "states_added": [_state(model, s) for s in model.states if s in new],
         "how_they_move": [_flow(model, s) for s in dict.fromkeys(f.state for f in model.flows) if s in new],
         "rates_multiplied": [
@@ -278,8 +292,24 @@ def _therapy(name: str) -> Explained:
             for k, (_, u, m) in model.observables.items()
             if k not in bare.observables
         ],
-        "parameters": [_parameter(p) for p in _parameters_of(family, name, others)],
     }
+
+
+def _by_disease(found: Mapping[str, dict[str, list[dict[str, Any]]]]) -> dict[str, list[dict[str, Any]]]:
+    """Parts of several diseases as one: what is the same in all stands once, and each row says where it holds."""
+    if len(found) == 1:
+        return next(iter(found.values()))
+    out: dict[str, list[dict[str, Any]]] = {}
+    for disease, parts in found.items():
+        for part, rows in parts.items():
+            known = out.setdefault(part, [])
+            for row in rows:
+                same = next((r for r in known if {k: v for k, v in r.items() if k != "disease"} == row), None)
+                if same is None:
+                    known.append({"disease": [disease], **row})
+                else:
+                    same["disease"].append(disease)
+    return out
 
 
 def _parameters_of(family: str, name: str, others: set[str]) -> list[Parameter]:

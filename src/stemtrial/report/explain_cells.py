@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from stemtrial.disease import DISEASES
 from stemtrial.parameters import Parameter, registry
 from stemtrial.therapy import FAMILIES, catalogue, family_of, human_data
 from stemtrial.therapy.ahsct_regimens import ANTIBODY, CONDITIONING
@@ -70,7 +71,7 @@ def cell_parts(therapy: str) -> dict[str, Any]:
 def list_products() -> Rows:
     """Return all cell products, a row each."""
     found = [p for t in cell_therapies() for p in products(t).values()]
-    return [{"therapy": p.therapy, **_product(p)} for p in found]
+    return [{"therapy": p.therapy, "disease": list(FAMILIES[family_of(p.therapy)].on), **_product(p)} for p in found]
 
 
 def list_routes() -> Rows:
@@ -78,6 +79,7 @@ def list_routes() -> Rows:
     return [
         {
             "route": r.name,
+            "disease": [d for d in DISEASES if any(d in s.regions for s in r.shares.values())],
             "label": r.label,
             "therapies": sorted(r.shares),
             "stay_days": r.stay_days,

@@ -138,6 +138,15 @@ def _caveats(result: Mapping[str, Any]) -> list[str]:
     return out + [t if t.endswith(".") else f"{t}." for t in told]
 
 
+def _by_reason(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Outcomes that the run does not predict, by reason; of one study by number."""
+    out: dict[str, list[str]] = {}
+    for r in rows:
+        out.setdefault(str(r["reason"]), []).append(str(r["outcome_id"]))
+    studies = {o.partition("#")[0] for found in out.values() for o in found}
+    return out if len(studies) > 1 else {k: [f"#{o.partition('#')[2]}" for o in v] for k, v in out.items()}
+
+
 def _hash(script: str) -> str:
     return "'sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() + "'"
 
@@ -195,7 +204,7 @@ def render_report(result: Mapping[str, Any]) -> str:
         caveats=_caveats(result),
         forests=forests,
         misses=_misses(result, names),
-        not_predicted=result.get("not_predicted") or [],
+        not_predicted=_by_reason(result.get("not_predicted") or ()),
         sections=sections,
         estimates=tables.estimate_table(rows, names, "All estimates of this run.", full=True) if rows else None,
         parameters_note=result.get("parameters_note") or "",

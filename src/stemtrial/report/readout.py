@@ -206,13 +206,13 @@ def _headline(data: Mapping[str, Any], arm: str) -> dict[str, Any]:
     """Return the span of probabilities of worsening in the control arm, and the reference against the truth."""
     run = data["run"]
     observed, truth = by_arm(data["observed"]), by_arm(data["truth"])
-    worsening = [
+    control = [
         (v, name)
         for (name, a), s in observed.items()
-        if a == run["control"]
-        and name.startswith(("confirmed_worsening", "composite_worsening", "pira."))
-        and (v := percents(s["km_probability"])[0]) is not None
+        if a == run["control"] and (v := percents(s["km_probability"])[0]) is not None
     ]
+    kinds = ("confirmed_worsening", "composite_worsening", "pira.")
+    worsening = [(v, name) for v, name in control if name.startswith(kinds)] or control
     judged_by = truth.get((run["reference"], arm), {})
     return {
         "low": min(worsening, default=None),

@@ -23,12 +23,15 @@ _STATISTICS = {
     "slope_per_year": "slope per year",
 }
 _COUNTS_DEATHS = frozenset({"overall_survival"})  # the event of a survival is the death
+_RANKED = frozenset({"cafs", "joint_rank"})
+"""Endpoints whose shares are of pairs of patients."""
 _SPELLING = {
     **{
         w.lower(): w
         for w in ("EDSS", "NEDA", "NEA", "T1", "T2", "Gd", "MRI", "ARR", "CDW", "CDP", "CDI", "PIRA", "RAW")
     },
     **{w.lower(): w for w in ("SDMT", "T25FW", "9HPT", "NfL", "MIST")},
+    **{w.lower(): w for w in ("ALS", "ALSFRS", "ALSFRS-R", "CAFS", "SVC", "FVC", "HHD", "NIV")},
     **{"neda3": "NEDA-3", "neda4": "NEDA-4", "msis29": "MSIS-29", "pct": "(%)", "ml": "(ml)"},
 }
 DISEASES = {"ms": "multiple sclerosis", "als": "amyotrophic lateral sclerosis"}
@@ -141,6 +144,7 @@ def years(t: Any) -> str:
 def plain(name: Any) -> str:
     """Read an id aloud: ``'confirmed_worsening.mist'`` gives ``'Confirmed worsening (MIST)'``."""
     head, _, tail = str(name).partition(".")
+    head = re.sub(r"^alsfrs_r(?=_|$)", "alsfrs-r", head)
     words = [_SPELLING.get(w.lower(), w) for w in head.split("_") if w]
     text = " ".join(words) or str(name)
     text = text[:1].upper() + text[1:] if words and words[0] not in _SPELLING.values() else text
@@ -155,6 +159,8 @@ def statistic(name: Any, endpoint: Any = "") -> str:
     """
     if endpoint in _COUNTS_DEATHS and name == "proportion":
         return "patients who died"
+    if endpoint in _RANKED and name == "proportion":
+        return "pairs won by the treated"
     return _STATISTICS.get(str(name), str(name or "").replace("_", " "))
 
 
@@ -212,6 +218,9 @@ def scale_of(row: Mapping[str, Any]) -> Scale:
     as_fraction = low in _FRACTION_UNITS or (low in _NO_UNIT and stat in _FRACTION_STATISTICS)
     if as_fraction or low in _PERCENT_UNITS:
         factor = 100.0 if as_fraction else 1.0
+        if row.get("endpoint") in _RANKED:
+            axis = "pairs in which the treated patient does better, %"
+            return Scale("pairs", "Pairs of patients", axis, "%", factor, reference=50.0, rank=2)
         if stat in _FRACTION_STATISTICS:
             return Scale("patients_percent", "Percentages of patients", "patients, %", "%", factor, rank=1)
         if change and as_fraction:
@@ -231,6 +240,16 @@ def scale_of(row: Mapping[str, Any]) -> Scale:
         return Scale(
             f"count:{unit}", "Counts", unit if low not in _NO_UNIT else "number", unit if low not in _NO_UNIT else ""
         )
+    if unit == "points" and str(row.get("endpoint")).startswith("alsfrs"):
+        if change:
+            axis = "ALSFRS-R points, higher is better"
+            return Scale("alsfrs_change", "Changes of ALSFRS-R", axis, "points", reference=0.0, rank=3)
+        return Scale("alsfrs", "ALSFRS-R", "points", "points", rank=4)
+    if unit.endswith("/y"):
+        yearly = f"{unit.removesuffix('/y')} a year"
+        title = f"{'Differences of slopes' if change else 'Slopes'} in {yearly}"
+        key = f"{'change' if change else 'value'}:{unit}"
+        return Scale(key, title, yearly, yearly, reference=0.0 if change else None)
     shown = "" if low in _NO_UNIT else unit
     title = (
         f"{'Changes' if change else 'Outcomes'} in {shown}"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stemtrial.endpoint import definitions, find
+from stemtrial.endpoint import find
 from stemtrial.endpoint import readout as endpoint_readout
+from stemtrial.endpoint.readout import times_of
 from stemtrial.errors import InputError
 from stemtrial.predict.estimate import Analysed, Row, estimate
 from stemtrial.predict.readout import (
-    REFERENCE,
+    REFERENCES,
     measuring_all,
     read_out,
     read_tables,
@@ -26,8 +27,10 @@ from stemtrial.trial.entry import planned_days
 from stemtrial.trial.parts import EndpointUse
 from stemtrial.trial.protocol import load_protocol
 
+REFERENCE = REFERENCES["ms"]
+
 REPLICATES = 5
-TIMES = [name for name, d in definitions().items() if d.kind == "time_to_event" and d.rule != "adverse_event"]
+TIMES = times_of("ms")
 
 
 @pytest.fixture(scope="module")
