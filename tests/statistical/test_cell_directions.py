@@ -24,7 +24,7 @@ from stemtrial.trial.protocol import Protocol
 PATIENTS, REPLICATES = 100, 36
 WORSENED = "pfs.12_months"
 """Worsening by 1.0, or by 0.5 from EDSS 5.5 on, confirmed at 12 months, as muraro2017_longterm counted it."""
-CERTAIN = {"trial.centre_sd": 0.0} | {f.hypothesis: 1.0 for f in FAMILIES.values() if f.hypothesis}
+CERTAIN = {"trial.centre_sd": 0.0} | {w: 1.0 for f in FAMILIES.values() for w in f.hypothesis.values()}
 HALF_YEARS = (0, 6, 12, 18, 24)
 YEARS = (0, 12, 24, 36, 48, 60, 72)
 MSC = {"therapy": "msc", "product": "bone-marrow-autologous", "route": "intrathecal", "dose_1e6_per_kg": 1.0, "day": 0}
