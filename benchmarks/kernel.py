@@ -1,4 +1,4 @@
-"""The kernel on the full MS model: rate, share of the core's peak, ratios to its twins, scaling."""
+"""The kernel on the full MS model and on the ALS patient: rate, share of the peak, ratios to its twins, scaling."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.machine import assemblies, flops_per_lane, fma_peak, load_average, peak_memory, registers
-from stemtrial.cohort.ms.population import people_at_onset
+from stemtrial.cohort.als import population as als
+from stemtrial.cohort.ms import population as ms
 from stemtrial.kernel import Kernel, Population, Schedule
 from stemtrial.kernel.compile import compile_program
 from stemtrial.kernel.numba_backend import print_numba
@@ -38,9 +39,13 @@ RUN_IN, DAYS, VISIT = 1096, 720, 84
 
 
 def people(kernel: Kernel, n: int) -> Population:
-    """People three years into relapsing MS."""
+    """People three years into relapsing MS, or into ALS (those who died stay in: they cost as much)."""
     index = np.arange(n, dtype=np.uint64)
-    constants, state = people_at_onset(1, index, P, entry_year=np.full(n, 2008.0), duration_years=np.full(n, 3.0))
+    if kernel.model.name == "als":
+        constants, state = als.people_at_onset(1, index, P)
+    else:
+        known = {"entry_year": np.full(n, 2008.0), "duration_years": np.full(n, 3.0)}
+        constants, state = ms.people_at_onset(1, index, P, **known)
     population = kernel.population(0, index, constants, state)
     kernel.advance(population, 0, RUN_IN, P, 1)
     return population
@@ -95,6 +100,9 @@ class Case:
 
     @property
     def lesions(self) -> float:
+        """New lesions a day; 0 in ALS."""
+        if "n_t2" not in self.kernel.states:
+            return 0.0
         row = self.kernel.row("n_t2")
         return float((self.people.state[row] - self.state[row]).mean() / self.days / P["ms.pT2"])
 
@@ -206,6 +214,7 @@ def measure(quick: bool = False) -> dict[str, Any]:
     twin = compose("ms", ALL, backend="numpy")
     cases = {
         "untreated": Case("untreated", plain, n),
+        "ALS, untreated": Case("ALS", compose("als"), n),
         "composed, untreated": Case("composed, untreated", full, n),
         "composed, natalizumab": Case("composed, natalizumab", full, n, "natalizumab"),
         "composed, aHSCT": Case("composed, aHSCT", full, n, "aHSCT"),
@@ -228,6 +237,8 @@ def measure(quick: bool = False) -> dict[str, Any]:
         widths = {c.name: statistics.median(c.rates) / 1e6 for c in swept}
     return {
         "patient_days_per_core_second": rate,
+        "states": {k: len(c.kernel.states) for k, c in cases.items()},
+        "state_days_per_core_second": {k: rate[k] * len(c.kernel.states) for k, c in cases.items()},
         "spread": {k: [min(c.rates), max(c.rates)] for k, c in cases.items()},
         "lesions_per_patient_day": {k: c.lesions for k, c in cases.items()},
         "fraction_of_fma_peak": (code := machine_code(full, rate["composed, untreated"]))["fraction_of_fma_peak"],
@@ -248,7 +259,11 @@ def show(m: dict[str, Any]) -> None:
     for k, v in m["patient_days_per_core_second"].items():
         low, high = (x / 1e6 for x in m["spread"][k])
         lesions = m["lesions_per_patient_day"][k]
-        print(f"  {k:44s} {v / 1e6:6.1f} M  ({low:.1f} to {high:.1f}), {lesions:.3f} lesions a day")
+        states, all_ = m["states"][k], m["state_days_per_core_second"][k] / 1e6
+        print(
+            f"  {k:44s} {v / 1e6:6.1f} M  ({low:.1f} to {high:.1f}), x {states} states = {all_:,.0f} M, "
+            f"{lesions:.3f} lesions a day"
+        )
     c = m["machine_code"]
     print(
         f"flops a patient-day, in the machine code: {c['flops_per_patient_day']:.0f} {json.dumps(c['flops_per_lane'])}"

@@ -78,14 +78,15 @@ def by_hand(p, person, state, days):
         upper, weight, f, path = upper - lost_upper, new_weight, new_f, new_path
     reserve = f["respiratory"] * (g("v_count") * f["respiratory"] + 1.0 - g("v_count"))
     reserve = (g("v_floor") + (1.0 - g("v_floor")) * reserve) * (1.0 - g("v_bulbar") * (1.0 - f["bulbar"]))
+    short = (1.0 - reserve) / (1.0 - g("v_floor"))
     upright = 1.0 - g("f_upper") * (1.0 - upper)
     return {
         "f_bulbar": f["bulbar"] * upright,
         "f_fine": f["cervical"] * upright,
         "f_gross": ((1.0 - g("f_arms")) * f["lumbar"] + g("f_arms") * f["cervical"]) * upright,
-        "f_resp": max(0.0, 1.0 - ((1.0 - reserve) / (1.0 - g("v_floor"))) ** g("f_resp_shape")),
+        "f_resp": max(0.0, 1.0 - (1.0 - g("f_resp_square")) * short - g("f_resp_square") * short**2),
         "vital_capacity": person["svc_base"] * reserve,
-        "strength_arm": f["cervical"] ** g("strength_shape"),
+        "strength_arm": (1.0 - g("strength_count")) * f["cervical"] + g("strength_count") * f["cervical"] ** 2,
         "neurons_lumbar": f["lumbar"] ** 2,
         "nfl_pg_ml": level,
         "weight": weight,

@@ -152,7 +152,7 @@ def build_als(m: Model, *, truth: bool = False) -> None:
         e.set(ventilated, maximum(helped, goes_on * living))
         e.set(alive, living * goes_on)
 
-    m.happen("als.failure", where(ventilated > 0.5, on_machine, failing) * hazard, failure, day)
+    m.happen("als.failure", where(ventilated > 0.5, on_machine, failing) * hazard * alive, failure, day)
 
     # -- what instruments may read -----------------------------------------------------------------------------------
     upright = 1.0 - (1.0 - U) * als("f_upper")  # spasticity and slowness
@@ -161,15 +161,12 @@ def build_als(m: Model, *, truth: bool = False) -> None:
     m.observe("f_fine", N[1] * upright, "fraction", "fine motor function of the hands, 1 healthy")
     m.observe("f_gross", (N[3] * (1.0 - arms) + N[1] * arms) * upright, "fraction", "gross motor function, 1 healthy")
     lost = maximum(0.0, (1.0 - reserve) * (1.0 / (1.0 - als("v_floor"))))
-    m.observe(
-        "f_resp",
-        maximum(0.0, 1.0 - lost ** als("f_resp_shape")),
-        "fraction",
-        "ease of breathing, 1 healthy; late, steep",
-    )
+    gasping = lost * (lost * als("f_resp_square") + (1.0 - als("f_resp_square")))
+    m.observe("f_resp", maximum(0.0, 1.0 - gasping), "fraction", "ease of breathing, 1 healthy; lost late, then fast")
     m.observe("vital_capacity", v, "fraction", "slow vital capacity, of predicted")
-    m.observe("strength_arm", N[1] ** als("strength_shape"), "fraction", "strength of the arms, 1 healthy")
-    m.observe("strength_leg", N[3] ** als("strength_shape"), "fraction", "strength of the legs, 1 healthy")
+    for k, limb in ((1, "arm"), (3, "leg")):
+        strength = N[k] * (N[k] * als("strength_count") + (1.0 - als("strength_count")))
+        m.observe(f"strength_{limb}", strength, "fraction", f"strength of the {limb}s, 1 healthy")
     m.observe("nfl_pg_ml", level, "pg/ml", "neurofilament light in blood")
     m.observe("weight", W, "fraction", "body weight, of weight before the disease")
     m.observe("niv", V, "0/1", "uses non-invasive ventilation")
