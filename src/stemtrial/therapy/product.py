@@ -275,7 +275,7 @@ FAILURE = Failure("cells.failure", "cells.release", Harm("product failed release
 """A lot made to order that is not released: the patient goes on as before."""
 
 
-def human_data(therapy: str, settings: Settings, disease: str = "ms") -> tuple[str, ...]:
+def human_data(therapy: str, settings: Settings, disease: str) -> tuple[str, ...]:
     """Studies with human results of that product by that route in one disease.
 
     Parameters

@@ -132,4 +132,4 @@ def test_purity_and_viability_scale_the_dose(people, quiet, bare):
 
 def test_there_are_no_human_data():
     """registry_ipsc_glia_2026."""
-    assert human_data("ipsc_opc", PRECURSORS) == ()
+    assert human_data("ipsc_opc", PRECURSORS, "ms") == ()

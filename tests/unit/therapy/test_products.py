@@ -389,15 +389,15 @@ def test_own_cells_have_no_mismatch():
 
 
 def test_human_data_are_of_that_product_by_that_route():
-    assert "leone2023_icv_nsc" in human_data("nsc", entry("nsc"))
-    assert human_data("nsc", entry("nsc", route="intrathecal")) == ("genchi2023_stems",)
-    assert human_data("nsc", entry("nsc", product="ipsc-autologous")) == ()
-    assert human_data("msc", entry("msc", route="intracerebroventricular")) == ()
-    assert human_data("ipsc_opc", entry("ipsc_opc")) == (), "registry_ipsc_glia_2026: none published"
-    assert "burt2019_mist" in human_data("ahsct", {"conditioning": "cyclophosphamide-atg"})
-    assert human_data("ocrelizumab", {}), "drugs are in use"
+    assert "leone2023_icv_nsc" in human_data("nsc", entry("nsc"), "ms")
+    assert human_data("nsc", entry("nsc", route="intrathecal"), "ms") == ("genchi2023_stems",)
+    assert human_data("nsc", entry("nsc", product="ipsc-autologous"), "ms") == ()
+    assert human_data("msc", entry("msc", route="intracerebroventricular"), "ms") == ()
+    assert human_data("ipsc_opc", entry("ipsc_opc"), "ms") == (), "registry_ipsc_glia_2026: none published"
+    assert "burt2019_mist" in human_data("ahsct", {"conditioning": "cyclophosphamide-atg"}, "ms")
+    assert human_data("ocrelizumab", {}, "ms"), "drugs are in use"
     lumbar = entry("msc", product="adipose-autologous")
-    assert human_data("msc", lumbar) == (), "in another disease"
+    assert human_data("msc", lumbar, "ms") == (), "in another disease"
     assert human_data("msc", lumbar, "als") == ("staff2016_adipose",)
     assert human_data("nsc", entry("nsc", **SPINAL), "als")[0] == "glass2012_nsi566"
     assert human_data("nsc", entry("nsc", product="ipsc-allogeneic", route="intraspinal"), "als") == ()
