@@ -44,8 +44,8 @@ def people(kernel: Kernel, n: int) -> Population:
     if kernel.model.name == "als":
         constants, state = als.people_at_onset(1, index, P)
     else:
-        known = {"entry_year": np.full(n, 2008.0), "duration_years": np.full(n, 3.0)}
-        constants, state = ms.people_at_onset(1, index, P, **known)
+        year, duration = np.full(n, 2008.0), np.full(n, 3.0)
+        constants, state = ms.people_at_onset(1, index, P, entry_year=year, duration_years=duration)
     population = kernel.population(0, index, constants, state)
     kernel.advance(population, 0, RUN_IN, P, 1)
     return population
