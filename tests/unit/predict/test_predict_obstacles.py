@@ -40,21 +40,28 @@ def test_every_kind_of_endpoint_has_its_estimators():
     assert {d.kind for d in definitions().values()} <= set(ESTIMATORS)
 
 
-@pytest.mark.parametrize("endpoint", definitions())
-@pytest.mark.parametrize("estimator", STATISTICS)
-def test_an_estimator_fits_or_is_refused(endpoint, estimator, tmp_path):
-    p = load_protocol("mist")
+def asking(protocol, endpoint, estimator):
+    """The protocol with one endpoint alone."""
     at = (1.0,) if estimator in _AT_TIMES else ()
     use = EndpointUse.model_construct(id=endpoint, estimator=estimator, at_years=at, predicts=())
-    p = p.model_copy(update={"endpoints": p.endpoints.model_copy(update={"primary": use, "secondary": ()})})
-    found = list(obstacles(p))
-    if estimator in estimators_of(definitions()[endpoint]):
-        assert found == []
-    else:
-        assert [loc for loc, _ in found] == [("endpoints", "primary", "estimator")]
-        with pytest.raises(InputError, match=r"endpoints\.primary\.estimator: .* does not fit"):
-            predict(p, Settings(replicates=1), folder=tmp_path / "run")
-        assert not (tmp_path / "run").exists()
+    only = protocol.endpoints.model_copy(update={"primary": use, "secondary": ()})
+    return protocol.model_copy(update={"endpoints": only})
+
+
+@pytest.mark.parametrize("endpoint", definitions())
+def test_an_estimator_fits_or_is_refused(endpoint):
+    mist, fits = load_protocol("mist"), estimators_of(definitions()[endpoint])
+    for estimator in STATISTICS:
+        found = [loc for loc, _ in obstacles(asking(mist, endpoint, estimator))]
+        assert found == ([] if estimator in fits else [("endpoints", "primary", "estimator")]), estimator
+
+
+@pytest.mark.parametrize("estimator", STATISTICS)
+def test_what_does_not_fit_is_not_run(estimator, tmp_path):
+    endpoint = next(k for k, d in definitions().items() if estimator not in estimators_of(d))
+    with pytest.raises(InputError, match=r"endpoints\.primary\.estimator: .* does not fit"):
+        predict(asking(load_protocol("mist"), endpoint, estimator), Settings(replicates=1), folder=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_values_are_scored_at_the_published_size_only():
