@@ -8,7 +8,8 @@ nobody died), *while alive* (what was seen until then), *principal stratum* (tho
 A trial answers by an estimator. The simulator also knows the answer: every patient lives through the trial under both
 arms, with the same random numbers, with deaths and a second time without any (:data:`DEATHLESS`), while nobody leaves
 or changes treatment and raters do not know the arm. What separates an estimator from its truth is its bias: that of an
-analysis of covariance of survivors is that of informative drop-out.
+analysis of covariance of survivors is that of informative drop-out. Models of slopes let the dead speak, but assume
+straight lines, which courses near the floor of a scale are not: who is kept alive is seen on the flatter part.
 """
 
 from __future__ import annotations
