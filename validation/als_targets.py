@@ -128,12 +128,15 @@ def targets(p: Mapping[str, float], people: int, seed: int = 1) -> Iterator[Targ
         "12-month change", "cudkowicz2013_empower placebo -13.42 (recalled)", -14.5, -12.0, mean(empower.change(13)), 1
     )
     yield Target(
+        "alive at 24 months", "set by als_model 7, no modern source", 0.55, 0.70, generic.alive(24, "death"), 2
+    )
+    yield Target(
         "alive without tracheostomy at 24 months",
-        "set by als_model 7, no modern source",
+        "set by als_model 7 (one event there)",
         0.55,
         0.70,
         generic.alive(24),
-        weight=2,
+        2,
     )
     yield Target("baseline score", "andrews2018_svc 38.0 and 37.3", 37.0, 39.0, mean(empower.base), 1)
     yield Target("SD of the baseline score", "andrews2018_svc 5.6 and 4.2", 4.2, 5.9, float(np.nanstd(empower.base)), 1)

@@ -15,7 +15,8 @@ from stemtrial.endpoint.definition import diseases_of
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.evidence import claims, study
 from stemtrial.observe import instruments
-from stemtrial.therapy import FAMILIES, family_of, modelled
+from stemtrial.therapy.family import FieldError, Settings
+from stemtrial.therapy.prescribe import refuse_in
 from stemtrial.trial.mistakes import path_of, sentence_of
 from stemtrial.trial.parts import AT_VISITS, CONTRASTS, EndpointUse
 from stemtrial.trial.regimen import Treatment
@@ -182,23 +183,24 @@ def _of_its_disease(p: Protocol) -> Iterator[tuple[Loc, str]]:
         if use.id in definitions() and p.disease not in diseases_of(use.id):
             of = [name for name in definitions() if p.disease in diseases_of(name)]
             yield ("endpoints", *below, "id"), foreign("endpoint", use.id, of)
-    for loc, therapy in _given(p):
-        if p.disease not in FAMILIES[family_of(therapy)].on:
-            of = [t for t in modelled() if p.disease in FAMILIES[family_of(t)].on]
-            yield loc, f"therapy '{therapy}' has no model in {p.disease}{did_you_mean(therapy, of)}"
+    for loc, therapy, settings in _given(p):
+        try:
+            refuse_in(p.disease, therapy, settings)
+        except FieldError as e:
+            yield (*loc, *((e.field,) if loc[-1] != "of" else ())), str(e)
 
 
-def _given(p: Protocol) -> Iterator[tuple[Loc, str]]:
-    """Yield each therapy that an arm or a rule may give, with its path."""
+def _given(p: Protocol) -> Iterator[tuple[Loc, str, Settings]]:
+    """Yield each therapy that an arm or a rule may give, with its path and its fields."""
     entries: list[tuple[Loc, Any]] = [
         (("arms", name, "regimen", i), e) for name, arm in p.arms.items() for i, e in enumerate(arm.regimen)
     ]
     entries += [(("rules", i, "to"), r.entry) for i, r in enumerate(p.rules) if isinstance(r, WhenRule) and r.entry]
     for loc, entry in entries:
         if isinstance(entry, Treatment):
-            yield (*loc, "therapy"), entry.therapy
+            yield loc, entry.therapy, entry.settings
         else:
-            yield from (((*loc, "of"), name) for name in entry.of)
+            yield from (((*loc, "of"), name, {}) for name in entry.of)
 
 
 def _evidence(p: Protocol) -> Iterator[tuple[Loc, str]]:
