@@ -163,7 +163,9 @@ def weigh(e: Evidence, optimistic: bool, patients: int, replicates: int, changes
         made = predict(protocol, settings, draws, folder=Path(folder) / "run").tables["estimates"]
     values = {str(k): made["value"][made["estimate"] == k] for k in np.unique(made["estimate"])}
     contrasts = e.predicted(values)
-    effects = trial_effects(protocol.disease, families_of(protocol), False, derive_seed(SEED, "trial"), np.arange(replicates), draws[0])
+    effects = trial_effects(
+        protocol.disease, families_of(protocol), False, derive_seed(SEED, "trial"), np.arange(replicates), draws[0]
+    )
     law = stats.multivariate_normal(np.zeros(len(e.published)), e.covariance)
     free = [x for k, x in values.items() if k.startswith("neda.petrou|proportion|sham")]
     control = float(np.median(free[0])) if free else float("nan")
