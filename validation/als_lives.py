@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stemtrial.cohort.als.population import people_at_onset
+from stemtrial.cohort.als.population import era_mortality, people_at_onset
 from stemtrial.cohort.als.screening import before_entry
 from stemtrial.disease.als import MONTH
 from stemtrial.kernel import default_threads, normals
@@ -34,6 +34,7 @@ class Lives:
         self.person, state = people_at_onset(seed, index, p)
         if not riluzole:  # the time before riluzole had no ventilation at home either
             self.person["niv_offer"] = np.zeros(people)
+            self.person["frailty"] = self.person["frailty"] * era_mortality(np.full(people, 1993.0), p)
         self.day = np.asarray(days(self.person) if callable(days) else np.tile(days, (people, 1)), np.int64)
         n, v = self.day.shape
         population = k.population(0, index, self.person, state)

@@ -89,6 +89,8 @@ VARIABLES: Mapping[str, Variable] = {
         _als("alsfrs_r_change_last_12_weeks", "points", -48, 48, 1, "total minus that of 12 weeks ago"),
         _als("alsfrs_r_slope_run_in", "points/month", -60, 60, 0, "slope of the total over the last 12 weeks"),
         _als("alsfrs_r_slope_run_in_18_weeks", "points/month", -60, 60, 0, "slope of the total over the last 18 weeks"),
+        _als("alsfrs_r_18_weeks_ago", "points", 0, 48, 1, "ALSFRS-R 18 weeks before entry, when a run-in began"),
+        _als("svc_pct_18_weeks_ago", "%", 0, 200, 0, "slow vital capacity 18 weeks before entry, of predicted"),
         _als("svc_pct", "%", 0, 200, 0, "slow vital capacity, of predicted"),
         _als("fvc_pct", "%", 0, 200, 0, "forced vital capacity, of predicted"),
         _als("kings_stage", "1", 1, 4, 1, "King's stage"),

@@ -162,7 +162,7 @@ class Protocol(Part):
             a visit or summed over scans; else, and where no visit lies that near, ``at_years``.
         """
         definition = find(endpoint)
-        if at_years is None or definition.rule not in ("visit_value", "lesion_count", "lesion_free"):
+        if at_years is None or definition.rule not in AT_VISIT_RULES:
             return at_years
         month = self.visits.near(at_years, on_scan(endpoint))
         return at_years if month is None else month / 12
@@ -185,6 +185,8 @@ class Protocol(Part):
         return data
 
 
+AT_VISIT_RULES = ("visit_value", "lesion_count", "lesion_free", "slope", "trajectory", "joint_rank")
+"""Endpoint rules that are read at a visit or scan, or from all up to it."""
 _WITHOUT_EFFECT: Any = {
     **dict.fromkeys(("title", "claims", "beside", "sources", "notes"), True),
     "visits": {"weeks", "mri_weeks"},

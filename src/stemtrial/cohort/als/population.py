@@ -95,6 +95,14 @@ def people_at_onset(seed: int, index: NDArray[np.uint64], p: Mapping[str, float]
     return constants, state
 
 
+def era_mortality(year: Floats, p: Mapping[str, float]) -> Floats:
+    """Mortality of the calendar year over that of today, shape of ``year``: log-linear from 1995 to 2005, then 1.
+
+    Care of breathing and nutrition came in between (``docs/design/als_model.md`` section 9).
+    """
+    return np.asarray(np.exp(np.interp(year, [1995.0, 2005.0], [np.log(p["cohort.als.mortality_1995"]), 0.0])))
+
+
 def _of_mean_one(sd: float, z: Floats) -> Floats:
     return np.asarray(np.exp(sd * z - 0.5 * sd * sd))
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stemtrial.cohort.als.population import SITES, people_at_onset
+from stemtrial.cohort.als.population import SITES, era_mortality, people_at_onset
 from stemtrial.cohort.clinic import RUN_IN_SEED, Arrays, Care, Clinic, Funnel, packed
 from stemtrial.cohort.eligibility import Eligibility
 from stemtrial.disease.als import MONTH
@@ -34,6 +34,8 @@ TESTED = ("svc_pct", "fvc_pct", "kings_stage", "mitos_stage", "nfl_pg_ml", "weig
 """Instruments among what the examination measures."""
 RUN_IN_DAYS = {"alsfrs_r_slope_run_in": (84, 56, 28, 0), "alsfrs_r_slope_run_in_18_weeks": (126, 98, 70, 42, 14, 0)}
 """Days before screening whose visits make each slope."""
+BEGAN = ("alsfrs_r", "svc_pct")
+"""What is known of the first visit of the longest run-in."""
 _VISITS = tuple(sorted({d for days in RUN_IN_DAYS.values() for d in days}, reverse=True))
 _KEPT = (
     "age_years", "disease_duration_years", "months_since_diagnosis", "bulbar_onset", "riluzole", "c9orf72", "sod1",
@@ -53,6 +55,7 @@ def _batch(
     u = uniforms(RUN_IN_SEED, index, 0, "cohort.als.referral", 1)
     entry_year = care.entry_years[0] + (care.entry_years[1] - care.entry_years[0]) * u[:, 0]
     constants, state = people_at_onset(RUN_IN_SEED, index, p)
+    constants["frailty"] = constants["frailty"] * era_mortality(entry_year, p)
     if care.before_entry != "riluzole":
         constants["riluzole"] = np.zeros(n)
     diagnosed = (constants["delay_months"] * MONTH).astype(np.int64)
@@ -98,6 +101,14 @@ def _batch(
         )
         held.put(who, kept)
         total[who, k] = rated["alsfrs_r"]
+        if k == 0:  # when a run-in began
+            first = {v: np.full(len(rows), np.nan) for v in BEGAN}
+            first["alsfrs_r"][who] = rated["alsfrs_r"]
+            body = {c: v[who] for c, v in mine.items()}
+            begun = View(
+                RUN_IN_SEED, index[rows[who]], np.zeros(len(who), np.int64), there, body, rated, stream="cohort.run_in"
+            )
+            first["svc_pct"][who] = measure(begun, ["svc_pct"], known)["svc_pct"]
     # the last visit of the run-in is the screening, where everybody is seen; instruments have a day 0 of their own, so
     # that nothing is missing
     view = View(RUN_IN_SEED, index[rows], np.zeros(len(rows), np.int64), there, mine, rated, stream="cohort.screening")
@@ -109,6 +120,7 @@ def _batch(
         "alsfrs_r_slope_from_onset": (48.0 - rated["alsfrs_r"]) / np.maximum(columns["symptom_months"], 1.0),
         "alsfrs_r_change_last_12_weeks": rated["alsfrs_r"] - total[:, _VISITS.index(84)],
         **{name: _slope(total, before) for name, before in RUN_IN_DAYS.items()},
+        **{f"{name}_18_weeks_ago": x for name, x in first.items()},
         **{k: there[k] for k in ("niv", "gastrostomy")},
         **measure(view, TESTED, known),
     }
