@@ -1,8 +1,8 @@
-"""Freezes a small prediction of MIST, so that a change of numbers is seen and told.
+"""Freezes small predictions, one a disease, so that a change of numbers is seen and told.
 
     python -m tests.baseline.regenerate
 
-writes ``mist.json`` beside this file. Whoever runs it adds a line under *Science changes* to CHANGELOG.md.
+writes a JSON file for each beside this file. Whoever runs it adds a line under *Science changes* to CHANGELOG.md.
 """
 
 from __future__ import annotations
@@ -15,8 +15,13 @@ from typing import Any
 from stemtrial.predict.run import Settings, predict
 from stemtrial.trial.protocol import load_protocol
 
-FROZEN = Path(__file__).with_name("mist.json")
+PROTOCOLS = ("mist", "nurown-phase3")
 SETTINGS = {"replicates": 20, "patients": 40, "seed": 1}
+
+
+def frozen(protocol: str) -> Path:
+    """Where a prediction is frozen."""
+    return Path(__file__).with_name(f"{protocol}.json")
 
 
 def key(row: dict[str, Any]) -> str:
@@ -32,14 +37,16 @@ def rounded(x: float | None) -> float | None:
     return None if x is None else float(f"{x:.6g}")
 
 
-def computed() -> dict[str, Any]:
+def computed(protocol: str) -> dict[str, Any]:
     """The prediction as it is now: median and number of replicates without an estimate, by estimate."""
     with tempfile.TemporaryDirectory() as folder:
-        found = predict(load_protocol("mist"), Settings(**SETTINGS, threads=2), folder=Path(folder) / "run")
+        found = predict(load_protocol(protocol), Settings(**SETTINGS, threads=2), folder=Path(folder) / "run")
     medians = {key(r): [rounded(r["median"]), r["n_not_estimable"]] for r in found.estimates}
     return {"settings": SETTINGS, "distinct_recruits": found.run["distinct_recruits"], "medians": medians}
 
 
 if __name__ == "__main__":
-    FROZEN.write_text(json.dumps(computed(), indent=1) + "\n")
-    print(f"wrote {FROZEN}; add a line under 'Science changes' to CHANGELOG.md that says what changed and why")
+    for name in PROTOCOLS:
+        frozen(name).write_text(json.dumps(computed(name), indent=1) + "\n")
+        print(f"wrote {frozen(name)}")
+    print("add a line under 'Science changes' to CHANGELOG.md that says what changed and why")
