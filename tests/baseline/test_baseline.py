@@ -9,7 +9,8 @@ from regenerate import PROTOCOLS, computed, frozen
 
 HOW = (
     "the small prediction of {protocol} has changed: {what}. If that is meant, say what and why under "
-    "'Science changes' in CHANGELOG.md and run 'python -m tests.baseline.regenerate'; if not, a number was changed by accident"
+    "'Science changes' in CHANGELOG.md and run 'python -m tests.baseline.regenerate'; "
+    "if not, a number was changed by accident"
 )
 
 
