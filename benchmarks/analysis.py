@@ -33,7 +33,6 @@ def trial(case: Case, seed: int = 0) -> dict[str, NDArray[Any]]:
 def measure(quick: bool = False) -> dict[str, Any]:
     """CPU milliseconds a replicate by estimator and size; the best of a few rounds."""
     calls: dict[str, Callable[[dict[str, Any]], Any]] = {
-        "patient_slopes": lambda d: an.patient_slopes(d["time"], d["value"]),
         "random_slope_difference": lambda d: an.random_slope_difference(d["time"], d["value"], d["treated"]),
         "joint_slope_difference": lambda d: an.joint_slope_difference(**d),
         "cafs": lambda d: an.cafs(d["value"] - d["value"][..., :1], d["event_time"], d["died"], d["treated"]),

@@ -21,7 +21,7 @@ from stemtrial.analysis.proportions import odds_ratio, proportion, risk_differen
 from stemtrial.analysis.ranks import RankComparison, cafs
 from stemtrial.analysis.rates import Rate, RateComparison, annualised_rate, negative_binomial
 from stemtrial.analysis.result import Estimate, Status
-from stemtrial.analysis.slopes import Slope, SlopeComparison, patient_slopes, random_slope, random_slope_difference
+from stemtrial.analysis.slopes import Slope, SlopeComparison, random_slope, random_slope_difference
 from stemtrial.analysis.survival import KaplanMeier, LogRank, cox, kaplan_meier, logrank, median_time
 
 __all__ = [
@@ -53,7 +53,6 @@ __all__ = [
     "median_time",
     "negative_binomial",
     "odds_ratio",
-    "patient_slopes",
     "proportion",
     "random_slope",
     "random_slope_difference",

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stemtrial.analysis import _inputs
-from stemtrial.analysis._inputs import Bools, Floats, Ints, divide
+from stemtrial.analysis._inputs import Bools, Floats, Ints
 from stemtrial.errors import InputError
 
 BLOCK = 64  # replicates at once: their arrays stay in the core's cache
@@ -39,12 +39,11 @@ class Lines:
     ty: Floats
     yy: Floats
 
-    def slopes(self) -> tuple[Floats, Floats]:
-        """Slope of each patient's least-squares line, and the times' sum of squared deviations, 0 for one time."""
-        mean_t = divide(self.t, self.n)
-        spread = np.where(self.n > 1, self.tt - self.t * np.nan_to_num(mean_t), 0.0)
-        spread[spread <= 1e-12 * self.tt] = 0.0
-        return divide(self.ty - self.y * np.nan_to_num(mean_t), spread), spread
+    @property
+    def at_several_times(self) -> Bools:
+        """Whether each patient has values at two times or more: whether a line through them has a slope."""
+        away: Bools = self.tt - self.t * self.t / np.maximum(self.n, 1) > 1e-12 * self.tt
+        return away
 
     def rows(self, which: Ints) -> Lines:
         """Return the sums of some replicates."""

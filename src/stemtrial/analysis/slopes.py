@@ -1,4 +1,4 @@
-"""Slopes of an outcome over time: each patient's own, and those of arms by a random-slope model."""
+"""Slopes of an outcome over time by a random-slope model."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from numpy.typing import ArrayLike
 
 from stemtrial.analysis import _inputs
 from stemtrial.analysis._inputs import Bools, Floats, Ints
-from stemtrial.analysis._lines import Lines, Mixed, Scale, blocks, lines, scaled, visits
+from stemtrial.analysis._lines import Lines, Mixed, Scale, blocks, scaled, visits
 from stemtrial.analysis._minimise import minimise
 from stemtrial.analysis.result import Estimate, t_interval
-from stemtrial.errors import InputError
 
 STARTS = tuple((a, 0.0, b) for a in (0.3, 1.0, 3.0) for b in (0.3, 1.0, 3.0))  # SDs over the residual's
 PERFECT = 1e-10  # residual squares below this share of all are rounding: every patient lies on a line
@@ -58,46 +57,6 @@ class SlopeComparison:
     control: Estimate
     covariance: Floats
     residual_sd: Floats
-
-
-def patient_slopes(time: ArrayLike, value: ArrayLike, include: ArrayLike | None = None, min_visits: int = 2) -> Floats:
-    """Slope of the least-squares line through the visits of each patient.
-
-    Parameters
-    ----------
-    time : array_like, shape (replicates, patients, visits) or what broadcasts to it
-        Time of each visit, in any unit and from any day.
-    value : array_like, shape (replicates, patients, visits)
-        Outcome; NaN where there was no visit.
-    include : array_like of bool, shape (replicates, patients), optional
-        False for patients outside the analysis set.
-    min_visits : int
-        Fewest values of which a slope is made, 2 or more.
-
-    Returns
-    -------
-    ndarray of float, shape (replicates, patients)
-        Value per unit of time; NaN for patients with fewer values, with values at one time only, or not included.
-
-    Raises
-    ------
-    InputError
-        If there are not three axes, shapes differ, or a value has no time.
-
-    Notes
-    -----
-    With visits until death, and :func:`~stemtrial.analysis.mean_difference` over patients, it is the *while alive*
-    estimand of ICH E9(R1). Visits of a period (before entry, after it) are selected by setting the others to NaN.
-
-    """
-    if min_visits < 2:
-        raise InputError(f"min_visits must be 2 or more, not {min_visits}; one value has no slope")
-    t, y, seen = visits(time, value, include)
-    n = np.maximum(seen.sum(2, keepdims=True), 1)
-    t, y = (np.where(seen, x - x.sum(2, keepdims=True) / n, 0.0) for x in (t, y))  # so that no digits cancel
-    data = lines(t, y, seen)
-    slope, _ = data.slopes()
-    return np.where(data.n >= min_visits, slope, np.nan)
 
 
 def random_slope(time: ArrayLike, value: ArrayLike, include: ArrayLike | None = None, level: float = 0.95) -> Slope:
@@ -324,7 +283,7 @@ def _fit(
         variance[:, :, rows] = by_arm * scale.slope[rows] ** 2
         covariance[rows] = covariance_of(start.chol, start.sigma, scale, rows)
         residual_sd[rows] = start.sigma * scale.value[rows]
-    followed = np.einsum("grn,rn->gr", member, (data.slopes()[1] > 0).astype(np.float64))
+    followed = np.einsum("grn,rn->gr", member, data.at_several_times.astype(np.float64))
     by_arm_df = followed - 1.0
     slopes = tuple(t_interval(slope[g], np.sqrt(variance[g, g]), by_arm_df[g], ok, level) for g in range(arms))
     if arms == 1:

@@ -42,28 +42,11 @@ def same(a, b, rtol=1e-5):
         np.testing.assert_allclose(x, everything(b)[name], rtol=rtol, atol=rtol, err_msg=name)
 
 
-def test_slopes_of_patients():
-    time = [[[0, 1, 2, 3], [0, 1, 2, 3], [5, 5, 5, 5], [0, 1, 2, 3], [0, 1, 2, 3]]]
-    nan = np.nan
-    value = [[[1, 3, 5, 7], [4, nan, nan, 1], [1, 2, 3, 4], [nan, 2, nan, nan], [0, 1, 1, nan]]]
-    np.testing.assert_allclose(an.patient_slopes(time, value), [[2, -1, nan, nan, 0.5]])
-    np.testing.assert_allclose(an.patient_slopes(time, value, min_visits=3), [[2, nan, nan, nan, 0.5]])
-    chosen = an.patient_slopes(time, value, [[True, False, True, True, True]])
-    np.testing.assert_allclose(chosen, [[2, nan, nan, nan, 0.5]])
-
-
-def test_slopes_of_patients_are_numpys_however_far_the_day():
-    rng = np.random.default_rng(0)
-    time, value = 738_000 + rng.uniform(0, 400, (1, 30, 6)), rng.normal(0, 1, (1, 30, 6))
-    expected = [np.polyfit(t - 738_200, y, 1)[0] for t, y in zip(time[0], value[0], strict=True)]
-    np.testing.assert_allclose(an.patient_slopes(time, value)[0], expected, rtol=1e-9)
-
-
 def test_with_all_visits_the_model_is_a_t_test_of_the_patients_slopes():
     """Laird and Ware: balanced, the mixed model's slopes are means of least-squares slopes, with their variance."""
     time, value, arm = trial(3, missing=0, patients=22)
     time, value, arm = np.broadcast_to(np.arange(5.0), time.shape)[:, :20], value[:, :20], arm[:, :20]
-    slopes = an.patient_slopes(time, value)
+    slopes = np.polyfit(np.arange(5.0), value.reshape(-1, 5).T, 1)[0].reshape(arm.shape)
     for shared in (False, True):
         fit = an.random_slope_difference(time, value, arm, shared_baseline=shared)
         if not shared:
@@ -204,8 +187,3 @@ def test_refused(change, message):
     given = {"time": np.tile([0.0, 1, 2], (1, 2, 1)), "value": np.ones((1, 2, 3)), "treated": [[True, False]]}
     with pytest.raises(InputError, match=message):
         an.random_slope_difference(**(given | change))
-
-
-def test_a_slope_needs_two_visits():
-    with pytest.raises(InputError, match="min_visits must be 2 or more, not 1; one value has no slope"):
-        an.patient_slopes(np.zeros((1, 1, 2)), np.zeros((1, 1, 2)), min_visits=1)
