@@ -26,7 +26,7 @@ from stemtrial.observe import N_SLOW, EdssRater, RaterState, deficits, weights
 from stemtrial.observe.parameters import EdssParameters, from_draw, load
 from stemtrial.parameters import Draws, point_draw
 from stemtrial.predict.natural_estimators import quantile, share
-from stemtrial.predict.natural_lives import simulate
+from stemtrial.predict.natural_ms_lives import simulate
 from stemtrial.predict.run import scaled
 from stemtrial.therapy import compose
 from stemtrial.trial.conduct import conduct
@@ -122,7 +122,8 @@ def relapse_recovery(t: Trial, kernel: Kernel) -> tuple[float, float]:
     onset = events["day"][told][first]
     days = onset[:, None] + np.array([-30, int(p["trial.relapse_visit_days"]), 64])
     seen = from_entry((np.repeat(who, 3), days.ravel())).observed
-    rater, held, edss = EdssRater(4, parameters=load(EdssParameters, from_draw(p))), RaterState.fresh(len(who), N_SLOW), []
+    rater, held = EdssRater(4, parameters=load(EdssParameters, from_draw(p))), RaterState.fresh(len(who), N_SLOW)
+    edss = []
     for k in range(3):
         rows = np.arange(len(who)) * 3 + k
         rating = rater.rate(who.astype(np.uint64), days[:, k], deficits(seen, rows), weights(constants, who), held)

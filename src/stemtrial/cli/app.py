@@ -219,12 +219,12 @@ def cohort(
         typer.Argument(metavar="[PROTOCOL]", help="A packaged protocol ('mist'), or the path of a YAML file."),
     ] = None,
     disease: Annotated[
-        str | None, typer.Option(metavar="ms", help="Instead of a protocol: the natural history of a disease.")
+        str | None, typer.Option(metavar="ms|als", help="Instead of a protocol: the natural history of a disease.")
     ] = None,
     people: Annotated[int | None, typer.Option(metavar="N", help="People of each kind of onset; 5000.")] = None,
-    years: Annotated[int | None, typer.Option(metavar="Y", help="Longest follow-up from onset; 30.")] = None,
+    years: Annotated[int | None, typer.Option(metavar="Y", help="Longest follow-up from onset; 30, of ALS 10.")] = None,
     onset: Annotated[
-        str | None, typer.Option(metavar="relapsing|primary|paediatric|all", help="Which kinds of onset; all.")
+        str | None, typer.Option(metavar="relapsing|primary|paediatric|all", help="Which kinds of onset of MS; all.")
     ] = None,
     seed: Annotated[int | None, typer.Option(metavar="S", help="Seed of a natural history; 1.")] = None,
     out: Annotated[
@@ -233,10 +233,11 @@ def cohort(
     threads: Threads = None,
     json: Json = False,
 ) -> None:
-    """Recruit for a protocol, or let untreated people live from onset (--disease ms).
+    """Recruit for a protocol, or let untreated people live from onset (--disease ms|als).
 
     With a protocol: who is screened, who enters, and how they compare with the published patients. With a disease: its
-    natural history (disability, secondary progression, relapses, lesions, atrophy, survival) beside the registries.
+    natural history (of MS disability, relapses, lesions, atrophy, survival; of ALS survival, spread, stages, function)
+    beside the registries.
     """
     from stemtrial.cli.running import check_threads
 
@@ -252,9 +253,7 @@ def cohort(
         raise InputError("name a protocol ('stemtrial cohort mist'), or a disease ('stemtrial cohort --disease ms')")
     given = [name for name, value in of_history.items() if value is not None]
     if given:
-        raise InputError(
-            f"{given[0]} belongs to a natural history; leave it out, or use --disease ms without a protocol"
-        )
+        raise InputError(f"{given[0]} belongs to a natural history; leave it out, or use --disease without a protocol")
     from stemtrial.cli.checking import show_cohort
 
     show_cohort(protocol, check_threads(threads), json)

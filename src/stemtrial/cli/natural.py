@@ -1,4 +1,4 @@
-"""``cohort --disease ms``: untreated people from onset, beside the registries."""
+"""``cohort --disease ms|als``: untreated people from onset, beside the registries."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from stemtrial.cli import text
 from stemtrial.errors import InputError, did_you_mean
 
-DISEASES = ("ms",)
-PEOPLE, YEARS, ONSET, SEED = 5000, 30, "all", 1
+PEOPLE, ONSET, SEED = 5000, "all", 1
+YEARS = {"ms": 30, "als": 10}
+"""Longest follow-up from onset by disease, unless said."""
 FEWEST, MOST = 100, 100_000
 Row = Mapping[str, Any]
 
@@ -22,31 +23,32 @@ def show_natural_history(
     out: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Simulate, write the folder (``natural_history.json``, ``report.html``), and print what misses first."""
-    if disease not in DISEASES:
-        raise InputError(f"disease '{disease}' has no natural history{did_you_mean(disease, DISEASES)}")
-    n, y, s = (
-        given if given is not None else default for given, default in ((people, PEOPLE), (years, YEARS), (seed, SEED))
-    )
+    if disease not in YEARS:
+        raise InputError(f"disease '{disease}' has no natural history{did_you_mean(disease, YEARS)}")
+    usual = ((people, PEOPLE), (years, YEARS[disease]), (seed, SEED))
+    n, y, s = (given if given is not None else default for given, default in usual)
     if out == "" or (out is not None and "\0" in out):
         raise InputError("--out names no folder; give one, or leave the option out")
     for option, value, low, high in (("--people", n, FEWEST, MOST), ("--years", y, 5, 80), ("--seed", s, 0, 2**63 - 1)):
         if not low <= value <= high:
             raise InputError(f"{option} {value} is out of range; use {low} to {high}")
     from stemtrial.cli.waiting import progress
-    from stemtrial.predict.natural_curves import as_data
-    from stemtrial.predict.natural_history import Onsets, natural_history
+    from stemtrial.predict.natural_history import as_data, natural_history, nature_of
     from stemtrial.report.natural_history import write
     from stemtrial.store.cache import content_hash, package_hash
     from stemtrial.store.chunks import write_atomic
     from stemtrial.therapy import compose
 
-    kinds = get_args(Onsets)
+    kinds = ("all", *nature_of(disease).onsets)
     if onset is not None and onset not in kinds:
         raise InputError(f"--onset '{onset}' is not known{did_you_mean(onset, kinds)}")
-    command = f"stemtrial cohort --disease {disease} --people {n} --years {y} --onset {onset or ONSET} --seed {s}"
-    with progress(compose("ms", ("steroids",))) as told:
+    kind = f" --onset {onset or ONSET}" if len(kinds) > 2 else ""
+    command = f"stemtrial cohort --disease {disease} --people {n} --years {y}{kind} --seed {s}"
+    with progress(compose(disease, nature_of(disease).families)) as told:
         told("living", 0.0)
-        history = natural_history(people=n, years=y, onset=onset or ONSET, seed=s, threads=threads, progress=told)  # type: ignore[arg-type]  # checked there
+        history = natural_history(
+            disease=disease, people=n, years=y, onset=onset or ONSET, seed=s, threads=threads, progress=told
+        )
         data = as_data(history, command)
         code = package_hash("kernel", "disease", "therapy", "cohort", "observe", "endpoint", "predict")
         ident = content_hash([history.settings, code])[:12]
@@ -64,20 +66,22 @@ def show_natural_history(
 
 
 def _print(data: Row, folder: Path) -> None:
+    from stemtrial.report.natural_history import PAGES
     from stemtrial.report.words import count
 
     settings, rows = data["settings"], data["comparison"]
     groups = {answer: [r for r in rows if r["inside"] is answer] for answer in (False, True, None)}
-    text.say("Untreated MS from onset, beside the registries", style="bold")
+    page = PAGES[settings["disease"]]
+    text.say(f"Untreated {page['name']} from onset, beside the registries", style="bold")
     text.say(
-        f"{count(settings['people'])} people of each kind and year of onset, up to {settings['years']} years, "
+        f"{count(settings['people'])} people{' ' * bool(page['lead'])}{page['lead']}, up to {settings['years']} years, "
         f"seed {settings['seed']}, parameters at their point values"
     )
     _group(f"Misses: outside what the registries span ({len(groups[False])})", groups[False])
     _group(f"Inside ({len(groups[True])})", groups[True])
     published = [r for r in groups[None] if r["published"]]
     _group(f"Not scored: recalled, sealed, of treated people, or beyond the follow-up ({len(published)})", published)
-    _estimates(data["estimates"])
+    _estimates(data["estimates"], data["groups"])
     text.heading("Written")
     text.whole(f"  {folder}\n  {folder / 'report.html'}")
     text.say("\nResearch software: simulated people, and no advice about any person.", style="dim")
@@ -106,12 +110,11 @@ def _group(title: str, rows: Sequence[Row]) -> None:
     text.tables(["", "simulated (95 %)", *(["registries span"] if scored else []), "published"], parts)
 
 
-def _estimates(rows: Sequence[Row]) -> None:
-    """Median times to each milestone by kind of onset."""
-    from stemtrial.predict.natural_curves import ONSETS
+def _estimates(rows: Sequence[Row], groups: Sequence[str]) -> None:
+    """Median times to each milestone by group."""
     from stemtrial.report.natural_figures import words
 
-    wanted = [r for r in rows if r["who"] in ONSETS.values() and r["statistic"] == "median"]
+    wanted = [r for r in rows if r["who"] in groups and r["statistic"] == "median"]
     kinds, measures = (list(dict.fromkeys(r[key] for r in wanted)) for key in ("who", "measure"))
     cells = {(r["who"], r["measure"]): words(r["value"], r["mc95"], "y") for r in wanted}
     text.heading("Median years to")

@@ -1,331 +1,98 @@
-"""What a natural history shows beside the comparison: estimates by group, and the curves of its pictures."""
+"""Curves of a natural history: Kaplan-Meier estimates, means of the living, and the published values on them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import integrate
 
 from stemtrial import analysis
-from stemtrial.cohort.ms.natural import surviving
 from stemtrial.predict import natural_estimators as estimate
-from stemtrial.predict.natural_estimators import Estimated
-from stemtrial.predict.natural_history import ONSET_YEAR, NaturalHistory, quantities
 from stemtrial.predict.natural_lives import Lives
+from stemtrial.predict.natural_quantity import NaturalHistory, Quantity, Row
 
-Row = dict[str, Any]
 Floats = NDArray[np.float64]
-ONSETS = {"relapsing": "relapsing onset", "primary": "progressive onset", "paediatric": "onset before 18"}
-EVENTS = {"edss_3": "EDSS 3", "edss_4": "EDSS 4", "edss_6": "EDSS 6", "edss_7": "EDSS 7"}
-SPMS = {"spms": "secondary progression"}
-SEXES = {"women": True, "men": False}
-ONSET_AGES = ((0, 18), (18, 30), (30, 40), (40, 50), (50, 99))
-AGES = ((10, 20), (20, 30), (30, 40), (40, 50), (50, 60), (60, 70))
-TIMES = (10, 15, 20, 25, 30)
 FEWEST = 50
 """Groups with fewer people, and years with fewer of them, are not shown."""
+QUARTILES = ((0.25, "lower quartile"), (0.5, "median"), (0.75, "upper quartile"))
 
 
-def estimates(history: NaturalHistory) -> list[Row]:
-    """Estimates by kind of onset (in 1980), sex and age at onset, each with its Monte Carlo interval.
-
-    Returns
-    -------
-    list of dict
-        ``who, measure, statistic, time_years, unit, value, mc95, people``. ``time_years`` is years since onset, or the
-        years (low, high) of a period.
-    """
-    out: list[Row] = []
-
-    def add(who: str, measure: str, statistic: str, time: Any, unit: str, e: Estimated) -> None:
-        if e.people:
-            row = {"who": who, "measure": measure, "statistic": statistic, "time_years": time, "unit": unit}
-            out.append(row | {"value": e.value, "mc95": [e.low, e.high], "people": e.people})
-
-    for who, kind, lives in _groups(history):
-        events = EVENTS | ({} if kind == "primary" else SPMS)
-        for event, label in events.items():
-            time, event_of = lives.time[event], lives.event[event]
-            for q, name in ((0.25, "lower quartile"), (0.5, "median"), (0.75, "upper quartile")):
-                add(who, label, name, None, "y", estimate.quantile(time, event_of, q))
-            for at in (t for t in TIMES if t <= lives.years):
-                add(who, label, "share by then", at, "share", estimate.share(time, event_of, at))
-        add(who, "EDSS 4 to EDSS 6", "median", None, "y", estimate.gap(lives, "edss_4", "edss_6"))
-        for low in range(0, lives.years, 5):
-            period = slice(low, min(low + 5, lives.years))
-            span = [low, period.stop]
-            years = lives.exposure[:, period]
-            if years.sum() >= FEWEST:
-                add(who, "relapses", "rate", span, "1/y", estimate.rate(lives.relapses[:, period], years))
-                add(who, "new T2 lesions", "rate", span, "1/y", estimate.rate(lives.new_t2[:, period], years))
-        for at in (1, 5, *TIMES):
-            if at <= lives.years:
-                add(who, "T2 volume", "mean", at, "ml", estimate.mean(lives.t2_volume[:, at]))
-                add(who, "brain volume since onset", "mean change", at, "%", estimate.mean(lives.brain_volume[:, at]))
-        for at in (t for t in (*TIMES, 40, 50) if t <= lives.years):
-            dead = estimate.share(lives.time["death"], lives.event["death"], at)
-            add(
-                who,
-                "alive",
-                "share by then",
-                at,
-                "share",
-                Estimated(1 - dead.value, 1 - dead.high, 1 - dead.low, dead.people),
-            )
-        add(
-            who,
-            f"life years lost within {lives.years} years",
-            "mean",
-            None,
-            "y",
-            _years_lost(lives, history.parameters),
-        )
-        add(who, "mortality over the general population's", "ratio", None, "ratio",
-            estimate.mortality_ratio(lives, history.parameters))  # fmt: skip
-    return out
-
-
-def _groups(history: NaturalHistory) -> Iterator[tuple[str, str, Lives]]:
-    """Label, kind of onset and people of every group with enough of them."""
-    for kind, label in ONSETS.items():
-        lives = history.worlds.get((kind, ONSET_YEAR))
-        if lives is None:
-            continue
-        yield label, kind, lives
-        groups = {f"{label}, {name}": lives.female == female for name, female in SEXES.items()}
-        if kind == "relapsing":
-            groups |= {f"{label} {_ages(a)}": _between(lives.onset_age, a) for a in ONSET_AGES}
-            groups |= {f"{label}, {name}": rows for name, rows in _early(lives).items()}
-        for name, rows in groups.items():
-            if rows.sum() >= FEWEST:
-                yield name, kind, lives.take(rows)
-
-
-def _ages(ages: tuple[int, int]) -> str:
-    return (
-        f"before {ages[1]}" if ages[0] == 0 else f"from {ages[0]}" if ages[1] == 99 else f"at {ages[0]}-{ages[1] - 1}"
-    )
-
-
-def _between(values: Floats, limits: tuple[int, int]) -> NDArray[np.bool_]:
-    return np.asarray((values >= limits[0]) & (values < limits[1]))
-
-
-def _early(lives: Lives) -> dict[str, NDArray[np.bool_]]:
-    n = lives.early_attacks
-    return {"1 attack in 2 years": n == 1, "2 attacks in 2 years": n == 2, "3 or more attacks in 2 years": n >= 3}
-
-
-def _years_lost(lives: Lives, p: Mapping[str, float]) -> Estimated:
-    """Years that people of the same ages and sexes without MS would have lived beyond them, within the follow-up."""
-    t = np.arange(0.0, lives.years + 0.05, 0.1)
-    table = np.arange(0.0, 100.0)
-    women, men = (
-        np.interp(lives.onset_age, table, integrate.trapezoid(surviving(p, table[:, None], female, t), t, axis=1))
-        for female in (True, False)
-    )
-    return estimate.mean(np.where(lives.female, women, men) - lives.end_years)
-
-
-# -- pictures ---------------------------------------------------------------------------------------------------------
-def pictures(history: NaturalHistory) -> list[Row]:
-    """Curves over time, with the published values that belong to them.
-
-    Returns
-    -------
-    list of dict
-        ``id, section, title, caption, x_title, y_title, percent, curves, published``. A curve has ``label, x, y``, and
-        ``lo, hi`` (95 % Monte Carlo limits) or ``beside``, the number of the curve that it compares with. A published
-        point has ``curve`` (its number), ``x, y, across`` (interval along the axis named ``axis``), ``verification,
-        text, role``.
-    """
-    worlds = {k: history.worlds[k, ONSET_YEAR] for k in ONSETS if (k, ONSET_YEAR) in history.worlds}
-    out: list[Row] = []
-    since = "years since onset"
-    for kind, lives in worlds.items():
-        events = EVENTS | ({} if kind == "primary" else SPMS)
-        curves = [_km(label, lives, event) for event, label in events.items()]
-        points = _points(history, kind, list(events))
-        out.append(
-            _picture(
-                f"disability-{kind}", "disability", f"Disability, {ONSETS[kind]}", since, "share that has reached it",
-                curves, points, percent=True,
-                caption="Lines are simulated, marks are registries: medians stand at 50 %, shares at their time.",
-            )
-        )  # fmt: skip
-    if "relapsing" in worlds:
-        lives = worlds["relapsing"]
-        ages = {f"onset {_ages(a)}": _between(lives.onset_age, a) for a in ONSET_AGES}
-        for ident, title, groups in (
-            ("early", "EDSS 6 by attacks in the first two years", _early(lives)),
-            ("onset-age", "EDSS 6 by age at onset, relapsing onset", ages),
-            ("sex", "EDSS 6 by sex, relapsing onset", {k: lives.female == v for k, v in SEXES.items()}),
-        ):
-            shown = {k: rows for k, rows in groups.items() if rows.sum() >= FEWEST}
-            curves = [_km(name, lives.take(rows), "edss_6") for name, rows in shown.items()]
-            points = _early_points(history, list(shown)) if ident == "early" else []
-            out.append(
-                _picture(ident, "groups", title, since, "share at EDSS 6", curves, points, percent=True,
-                         caption="The first attack counts." if ident == "early" else "")
-            )  # fmt: skip
-
-    yearly = _yearly_points(history) if "relapsing" in worlds else []
-
-    def over_time(
-        ident: str, section: str, title: str, y: str, curve: Callable[[str, Lives], Row], **more: Any
-    ) -> None:
-        curves = [curve(ONSETS[k], lives) for k, lives in worlds.items()]
-        out.append(_picture(ident, section, title, since, y, curves, **more))
-
-    over_time(
-        "relapses", "activity", "Relapses by year of disease", "relapses a year",
-        lambda label, x: _rates(label, x.relapses, x.exposure), points=yearly,
-        caption="Without the first attack.",
-    )  # fmt: skip
-    curves = [_by_age(ONSETS[k], lives) for k, lives in worlds.items()]
-    out.append(_picture("relapses-age", "activity", "Relapses by age", "age, years", "relapses a year", curves))
-    over_time("new-t2", "activity", "New T2 lesions", "a year", lambda label, x: _rates(label, x.new_t2, x.exposure))
-    over_time("t2-volume", "tissue", "T2 lesion volume", "ml", lambda label, x: _means(label, x.t2_volume))
-    over_time(
-        "brain", "tissue", "Brain volume since onset", "change, %", lambda label, x: _means(label, x.brain_volume)
-    )
-    over_time("nfl", "tissue", "Serum neurofilament light", "pg/ml", lambda label, x: _means(label, x.nfl))
-    ill: list[Row] = []
-    well: list[Row] = []
-    for kind, lives in worlds.items():
-        if kind == "paediatric" and len(worlds) > 1:
-            continue
-        dying = _km(ONSETS[kind], lives, "death")
-        alive = {k: [1 - v for v in dying[of]] for k, of in (("y", "y"), ("lo", "hi"), ("hi", "lo"))}
-        t = np.arange(0.0, lives.years + 0.5, 0.5)
-        general = surviving(history.parameters, lives.onset_age[:, None], lives.female[:, None], t).mean(0)
-        name = f"people without MS, as old as {ONSETS[kind]}"
-        well.append({"label": name, "x": t.tolist(), "y": general.tolist(), "beside": len(ill)})
-        ill.append(dying | alive)
-    caption = "People without MS of the same ages and sexes have the mortality that the disease multiplies."
-    out.append(_picture("survival", "survival", "Survival", since, "alive", ill + well, percent=True, caption=caption))
-    return [p for p in out if p["curves"]]
-
-
-def _picture(
+def picture(
     ident: str, section: str, title: str, x_title: str, y_title: str, curves: list[Row],
     points: Sequence[Row] = (), percent: bool = False, caption: str = "",
 ) -> Row:  # fmt: skip
+    """Data of one picture: curves that have points, and the published values on them."""
     return {
         "id": ident, "section": section, "title": title, "caption": caption, "x_title": x_title, "y_title": y_title,
         "percent": percent, "curves": [c for c in curves if c["x"]], "published": list(points),
     }  # fmt: skip
 
 
-def _km(label: str, lives: Lives, event: str) -> Row:
-    t = np.arange(0.0, lives.years + 0.25, 0.5)
-    km = analysis.kaplan_meier(lives.time[event][None], lives.event[event][None], t)
-    known = np.isfinite(km.survival[0])
-    s = km.survival[0][known]
-    low, high = (np.where(np.isnan(x[0][known]), s, x[0][known]) for x in (km.upper, km.lower))
-    return _curve(label, t[known], 1 - s, 1 - low, 1 - high)
+def km(label: str, lives: Lives, event: str, every: float = 0.5) -> Row:
+    """Share with an event over time (Kaplan-Meier), every so many years, with 95 % limits."""
+    t = np.arange(0.0, lives.years + every / 2, every)
+    found = analysis.kaplan_meier(lives.time[event][None], lives.event[event][None], t)
+    known = np.isfinite(found.survival[0])
+    s = found.survival[0][known]
+    low, high = (np.where(np.isnan(x[0][known]), s, x[0][known]) for x in (found.upper, found.lower))
+    return curve(label, t[known], 1 - s, 1 - low, 1 - high)
 
 
-def _curve(label: str, x: Any, y: Any, lo: Any, hi: Any) -> Row:
+def curve(label: str, x: Any, y: Any, lo: Any, hi: Any) -> Row:
+    """Data of one curve with its limits."""
     return {
         "label": label,
         **{k: np.asarray(v, float).tolist() for k, v in zip(("x", "y", "lo", "hi"), (x, y, lo, hi), strict=True)},
     }
 
 
-def _rates(label: str, count: Floats, exposure: Floats) -> Row:
+def rates(label: str, count: Floats, exposure: Floats) -> Row:
+    """Events a person-year by year since onset; years with too few people are left out."""
     years = [k for k in range(count.shape[1]) if exposure[:, k].sum() >= FEWEST]
     found = [estimate.rate(count[:, k], exposure[:, k]) for k in years]
-    return _curve(label, [k + 0.5 for k in years], *([getattr(e, f) for e in found] for f in ("value", "low", "high")))
+    return curve(label, [k + 0.5 for k in years], *([getattr(e, f) for e in found] for f in ("value", "low", "high")))
 
 
-def _means(label: str, values: Floats) -> Row:
+def means(label: str, values: Floats) -> Row:
+    """Means of the living at whole years since onset; years with too few people are left out."""
     years = [k for k in range(values.shape[1]) if np.isfinite(values[:, k]).sum() >= FEWEST]
     found = [estimate.mean(values[:, k]) for k in years]
-    return _curve(label, years, *([getattr(e, f) for e in found] for f in ("value", "low", "high")))
+    return curve(label, years, *([getattr(e, f) for e in found] for f in ("value", "low", "high")))
 
 
-def _by_age(label: str, lives: Lives) -> Row:
-    age = lives.onset_age[:, None] + np.arange(lives.years) + 0.5
-    x, found = [], []
-    for low, high in AGES:
-        here = (age >= low) & (age < high)
-        exposure = np.where(here, lives.exposure, 0.0)
-        if exposure.sum() >= 10 * FEWEST:
-            x.append((low + high) / 2)
-            found.append(estimate.rate(np.where(here, lives.relapses, 0.0), exposure))
-    return _curve(label, x, *([getattr(e, f) for e in found] for f in ("value", "low", "high")))
-
-
-# -- published points -------------------------------------------------------------------------------------------------
-def _comparable(history: NaturalHistory) -> Iterator[tuple[Any, Row, Row]]:
-    """Quantity, its row of the comparison, and each of its published values that has a number and is alike."""
-    known = quantities()
+def comparable(history: NaturalHistory) -> Iterator[tuple[Quantity, Any, Row]]:
+    """Quantity, its people, and each of its published values that has a number and is alike."""
     for row in history.comparison:
         for p in row["published"]:
             alike = p["not_scored"] is None or p["verification"] == "recalled"
             if p["value"] is not None and alike and not p["unlike"]:
-                yield known[row["quantity"]], row, p
+                q = history.quantities[row["quantity"]]
+                yield q, q.people, p
 
 
-def _point(curve: int, x: float, y: float, p: Row, axis: str) -> Row:
+def point(curve: int, x: float, y: float, p: Row, axis: str) -> Row:
+    """A published value on a curve; ``axis`` is the one along which its interval lies."""
     return {
         "curve": curve, "x": x, "y": y, "axis": axis, "across": p["interval"] if p["ci95"] else None,
         "verification": p["verification"], "text": f"{p['citation']} ({p['outcome_id']})", "role": p["role"],
     }  # fmt: skip
 
 
-def _points(history: NaturalHistory, kind: str, events: list[str]) -> list[Row]:
-    out = []
-    for q, _, p in _comparable(history):
-        people = q.people
-        if people.onset != kind or people.female is not None or people.early_attacks or people.onset_year != ONSET_YEAR:
-            continue
-        event = q.find.get("quantile") or q.find.get("share")
-        if event in events:
-            median = "quantile" in q.find
-            x, y = (p["value"], 0.5) if median else (q.find["at"], p["value"])
-            out.append(_point(events.index(event), x, y, p, "x" if median else "y"))
-    return out
+def ages_words(ages: tuple[int, int]) -> str:
+    """Ages from low to below high in words."""
+    return (
+        f"before {ages[1]}" if ages[0] == 0 else f"from {ages[0]}" if ages[1] == 99 else f"at {ages[0]}-{ages[1] - 1}"
+    )
 
 
-def _early_points(history: NaturalHistory, groups: list[str]) -> list[Row]:
-    names = {(1.0, 1.0): "1 attack in 2 years", (3.0, 99.0): "3 or more attacks in 2 years"}
-    return [
-        _point(groups.index(names[q.people.early_attacks]), p["value"], 0.5, p, "x")
-        for q, _, p in _comparable(history)
-        if q.find.get("quantile") == "edss_6" and names.get(q.people.early_attacks) in groups
-    ]
+def between(values: Floats, limits: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which values lie from low to below high."""
+    return np.asarray((values >= limits[0]) & (values < limits[1]))
 
 
-def _yearly_points(history: NaturalHistory) -> list[Row]:
-    return [
-        _point(0, sum(q.find["relapse_rate"]) / 2, p["value"], p, "y")
-        for q, _, p in _comparable(history)
-        if "relapse_rate" in q.find and q.find["relapse_rate"][1] - q.find["relapse_rate"][0] == 1
-        and not q.find.get("with_onset") and q.against is None and q.people.onset == "relapsing"
-    ]  # fmt: skip
-
-
-def as_data(history: NaturalHistory, command: str = "") -> Row:
-    """Everything that a page, a file or another program needs, as plain data.
-
-    Returns
-    -------
-    dict
-        ``settings, comparison, estimates, pictures, provenance``; times beyond the follow-up are infinite.
-    """
-    import importlib.metadata
-
-    provenance = {
-        "version of stemtrial": importlib.metadata.version("stemtrial"),
-        "parameters": history.settings["draws"],
-        "seed": str(history.settings["seed"]),
-    } | ({"command": command} if command else {})
-    return {
-        "settings": history.settings, "comparison": history.comparison, "estimates": estimates(history),
-        "pictures": pictures(history), "provenance": provenance,
-    }  # fmt: skip
+def alive(label: str, lives: Lives, event: str = "death", every: float = 0.5) -> Row:
+    """Share without an event over time, with 95 % limits."""
+    dying = km(label, lives, event, every)
+    return dying | {k: [1 - v for v in dying[of]] for k, of in (("y", "y"), ("lo", "hi"), ("hi", "lo"))}

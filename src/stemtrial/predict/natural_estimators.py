@@ -1,4 +1,4 @@
-"""Estimates of natural history with their Monte Carlo intervals: pure functions of :class:`Lives`.
+"""Estimates of natural history with their Monte Carlo intervals: pure functions of arrays and :class:`Lives`.
 
 Every estimator gives (value, low, high, people): the 95 % Monte Carlo interval says how far the finite number of
 simulated people may have moved the value, nothing else.
@@ -6,7 +6,6 @@ simulated people may have moved the value, nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,13 +13,12 @@ from numpy.typing import NDArray
 
 from stemtrial import analysis
 from stemtrial.analysis.result import Estimate
-from stemtrial.cohort.ms.natural import cumulative_mortality
-from stemtrial.predict.natural_lives import EVERY_DAYS, Lives
+from stemtrial.predict.natural_lives import Lives
 
 Floats = NDArray[np.float64]
 Z = 1.959964
-STEP = EVERY_DAYS / 365.25
-"""Years between visits."""
+STEP = 182 / 365.25
+"""Years by which a time seen at a visit may be behind the truth: between half-yearly visits, the rarest."""
 
 
 class Estimated(NamedTuple):
@@ -74,7 +72,7 @@ def gap(lives: Lives, start: str, end: str) -> Estimated:
     """Kaplan-Meier median of the time from one event to another, among those who had the first."""
     had = lives.event[start]
     between = np.maximum(lives.time[end] - lives.time[start], 0.0)[had]
-    return quantile(np.round(between / STEP) * STEP, lives.event[end][had])  # whole visits, tied as such
+    return quantile(np.round(between / lives.step) * lives.step, lives.event[end][had])  # whole visits, tied as such
 
 
 def proportion(flags: NDArray[np.bool_]) -> Estimated:
@@ -85,6 +83,16 @@ def proportion(flags: NDArray[np.bool_]) -> Estimated:
     p, z2 = float(flags.mean()), Z * Z / n
     half = Z * np.sqrt(p * (1 - p) / n + z2 / (4 * n))
     return Estimated(p, float((p + z2 / 2 - half) / (1 + z2)), float((p + z2 / 2 + half) / (1 + z2)), n)
+
+
+def median(values: Floats) -> Estimated:
+    """Median of values that are all known, with the distribution-free interval of order statistics."""
+    x, n = np.sort(np.asarray(values, float)), len(values)
+    if not n:
+        return NOTHING
+    half = Z * np.sqrt(n) / 2
+    low, high = max(0, int(np.floor(n / 2 - half))), min(n - 1, int(np.ceil(n / 2 + half)))
+    return Estimated(float(np.median(x)), float(x[low]), float(x[high]), n)
 
 
 def mean(values: Floats) -> Estimated:
@@ -112,42 +120,14 @@ def ratio(one: Estimated, other: Estimated) -> Estimated:
     if not (one.value > 0 and other.value > 0):
         return NOTHING
     a, b = ((x.high - x.low) / (2 * Z * x.value) for x in (one, other))
-    return _exp(float(np.log(one.value / other.value)), float(np.hypot(a, b)), one.people + other.people)
+    return exp(float(np.log(one.value / other.value)), float(np.hypot(a, b)), one.people + other.people)
 
 
-def _exp(log_value: float, se: float, people: int) -> Estimated:
+def exp(log_value: float, se: float, people: int) -> Estimated:
+    """Estimate from its logarithm and the standard error of that."""
     return Estimated(
         float(np.exp(log_value)), float(np.exp(log_value - Z * se)), float(np.exp(log_value + Z * se)), people
     )
-
-
-def fall_per_5_years(lives: Lives, start: int, end: int) -> Estimated:
-    """Rate ratio of relapses for five more years of disease (log-linear over the years from ``start`` to ``end``).
-
-    Poisson regression on the yearly rates, weighted by expected events; the spread is that of people, by halves of 20.
-    """
-    end = min(end, lives.years)
-    if end - start < 5:
-        return NOTHING
-
-    def slope(x: Lives) -> float:
-        years = np.arange(start, end) + 0.5
-        count, exposure = x.relapses[:, start:end].sum(0), x.exposure[:, start:end].sum(0)
-        level, b = np.log(max(count.sum(), 0.5) / exposure.sum()), 0.0
-        centred = (years - years.mean()) / 5.0
-        for _ in range(50):
-            mu = exposure * np.exp(level + b * centred)
-            gradient = np.array([(count - mu).sum(), ((count - mu) * centred).sum()])
-            curvature = np.array([[mu.sum(), (mu * centred).sum()], [(mu * centred).sum(), (mu * centred**2).sum()]])
-            step = np.linalg.solve(curvature, gradient)
-            level, b = level + step[0], b + step[1]
-            if np.abs(step).max() < 1e-10:
-                break
-        return float(b)
-
-    groups = [slope(lives.take(slice(k, None, 20))) for k in range(20)] if len(lives) >= 400 else []
-    se = float(np.std(groups, ddof=1) / np.sqrt(20)) if groups else np.nan
-    return _exp(slope(lives), se, len(lives))
 
 
 def hazard_ratio(
@@ -192,85 +172,14 @@ def hazard_ratio_per(time: Floats, event: NDArray[np.bool_], covariate: Floats, 
         b += float(np.clip(score / information, -1.0, 1.0))
         if abs(score / information) < 1e-9:
             break
-    return _exp(b, 1 / np.sqrt(information), len(time))
+    return exp(b, 1 / np.sqrt(information), len(time))
 
 
-def mortality_ratio(lives: Lives, p: Mapping[str, float], edss: Sequence[float] | None = None) -> Estimated:
-    """Deaths over those that people of the same age and sex expect, optionally only at some EDSS (low, high)."""
-    start = np.arange(lives.edss.shape[1]) * STEP
-    left = np.clip(lives.end_years[:, None] - start, 0.0, STEP)
-    mine = left > 0
-    if edss is not None:
-        mine &= (lives.edss >= edss[0]) & (lives.edss <= edss[1])
-    expected = (cumulative_mortality(p, lives.onset_age[:, None] + start, lives.female[:, None], left) * mine).sum()
-    last = np.minimum((lives.end_years / STEP).astype(int), len(start) - 1)
-    deaths = float((lives.event["death"] & mine[np.arange(len(lives)), last]).sum())
-    if deaths == 0 or expected == 0:
-        return NOTHING
-    return _exp(float(np.log(deaths / expected)), 1 / np.sqrt(deaths), int(mine.any(1).sum()))
-
-
-def edss_slope(lives: Lives, start: float, end: float) -> Estimated:
-    """EDSS points a year within people, between two times (years since onset): pooled least squares."""
-    t = np.arange(lives.edss.shape[1]) * STEP
-    here = (t >= start) & (t <= end)
-    y, seen = lives.edss[:, here], np.isfinite(lives.edss[:, here])
-    times = np.where(seen, t[here], np.nan)
-    with np.errstate(invalid="ignore"):
-        n = np.maximum(seen.sum(1, keepdims=True), 1)
-        dt = times - np.nansum(times, 1, keepdims=True) / n
-        dy = y - np.nansum(y, 1, keepdims=True) / n
-    return _slope(np.nansum(dt * dy, 1), np.nansum(dt * dt, 1))
-
-
-def atrophy(lives: Lives, stage: str, start: int, end: int) -> Estimated:
-    """Brain volume change, % a year, over years of disease in a stage: ``before_spms``, ``after_spms`` or ``any``."""
-    end = min(end, lives.years)
-    change = np.diff(lives.brain_volume, axis=1)[:, start:end]
-    years = np.arange(start, end)
-    known = np.isfinite(change)
-    if stage != "any":
-        turned = np.where(lives.event["spms"], lives.time["spms"], np.inf)[:, None]
-        known &= (turned > years + 1) if stage == "before_spms" else (turned <= years)
-    loss = np.where(known, change, 0.0)
-    return _slope(loss.sum(1), known.sum(1).astype(float))
-
-
-def _slope(xy: Floats, xx: Floats) -> Estimated:
+def slope(xy: Floats, xx: Floats) -> Estimated:
+    """Pooled slope within people from their sums of products; people are the independent units."""
     total = float(xx.sum())
     if total <= 0:
         return NOTHING
     b = float(xy.sum()) / total
     half = Z * float(np.sqrt(((xy - b * xx) ** 2).sum())) / total
     return Estimated(b, b - half, b + half, int((xx > 0).sum()))
-
-
-def _year_pairs(lives: Lives) -> tuple[Floats, Floats, Floats]:
-    """EDSS now, EDSS a year later, and years since onset now, for every visit that has a visit a year later."""
-    two = round(365 / EVERY_DAYS)
-    return lives.edss[:, :-two], lives.edss[:, two:], np.arange(lives.edss.shape[1] - two) * STEP
-
-
-def transition(lives: Lives, low: float, high: float, to_low: float, to_high: float) -> Estimated:
-    """Probability that EDSS within ``low, high`` lies within ``to_low, to_high`` a year later, among the living."""
-    now, later, _ = _year_pairs(lives)
-    here = (now >= low) & (now <= high) & np.isfinite(later)
-    return rate((here & (later >= to_low) & (later <= to_high)).astype(float), here.astype(float))
-
-
-def spms_within_a_year(lives: Lives, low: float, high: float) -> Estimated:
-    """Probability of secondary progression within a year at an EDSS, among those without it."""
-    now, later, t = _year_pairs(lives)
-    when = np.where(lives.event["spms"], lives.time["spms"], np.inf)[:, None]
-    here = (now >= low) & (now <= high) & (when > t) & np.isfinite(later)
-    return rate((here & (when <= t + 1.0)).astype(float), here.astype(float))
-
-
-def relapse_rate_at(lives: Lives, low: float, high: float) -> Estimated:
-    """Relapses in the year after a visit with EDSS within ``low, high``, before secondary progression."""
-    years = np.arange(lives.years)
-    at = np.minimum(np.round(years / STEP).astype(int), lives.edss.shape[1] - 1)
-    now = lives.edss[:, at]
-    when = np.where(lives.event["spms"], lives.time["spms"], np.inf)[:, None]
-    here = (now >= low) & (now <= high) & (when > years)
-    return rate(np.where(here, lives.relapses, 0.0), np.where(here, lives.exposure, 0.0))

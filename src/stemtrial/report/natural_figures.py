@@ -25,14 +25,25 @@ from stemtrial.report.marks import (
 from stemtrial.report.words import number, real, span
 
 Row = Mapping[str, Any]
-UNITS = {"y": "years", "share": "%", "ratio": "", "1/y": "per year", "%/y": "% a year", "EDSS/y": "EDSS a year"}
+UNITS = {
+    "y": "years",
+    "age": "years",
+    "share": "%",
+    "ratio": "",
+    "1/y": "per year",
+    "%/y": "% a year",
+    "EDSS/y": "EDSS a year",
+    "points/y": "points a year",
+}
 AXES = {
     "y": ("Years", "years"),
+    "age": ("Ages", "age, years"),
     "share": ("Percentages of people", "people, %"),
     "ratio": ("Ratios", "ratio (logarithmic axis)"),
     "1/y": ("Rates", "per year"),
     "%/y": ("Changes a year", "% a year"),
     "EDSS/y": ("EDSS a year", "EDSS a year"),
+    "points/y": ("Points a year", "points a year"),
 }
 
 
@@ -59,7 +70,7 @@ def words(value: Any, interval: Sequence[Any] | None, unit: str) -> str:
 def label_of(row: Row) -> str:
     """Name of a quantity with its unit, where the name does not say it."""
     unit = UNITS[row["unit"]]
-    return f"{row['label']}, {unit}" if unit and row["unit"] != "y" else str(row["label"])
+    return f"{row['label']}, {unit}" if unit and row["unit"] not in ("y", "age") else str(row["label"])
 
 
 def range_of(row: Row, which: str = "range") -> str:
@@ -104,7 +115,7 @@ def ranges(rows: Sequence[Row], unit: str) -> go.Figure:
         }  # fmt: skip
     else:
         pad = 0.04 * ((hi - lo) or 1.0)
-        lo, hi = (min(0.0, lo - pad), hi + pad) if unit != "%/y" else (lo - pad, hi + pad)
+        lo, hi = (min(0.0, lo - pad), hi + pad) if unit not in ("%/y", "points/y") else (lo - pad, hi + pad)
         axis = {"range": [lo, hi], "nticks": 7}
     axis["title"] = {"text": AXES[unit][1]}
     layout = Rows()

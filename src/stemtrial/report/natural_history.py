@@ -27,15 +27,44 @@ from stemtrial.report.natural_figures import (
 from stemtrial.report.page import document, write_whole
 from stemtrial.report.sections import FigureView
 from stemtrial.report.tables import Cell, TableView
-from stemtrial.report.words import count, finite, number, plain, real, span
+from stemtrial.report.words import DISEASES, count, finite, number, plain, real, span
 
 SECTIONS = {
+    "function": ("Function", "Means of those who are alive and seen: over the years ever fewer and slower people."),
+    "stages": ("Stages", "Kaplan-Meier estimates from onset; who dies is censored."),
+    "care": ("Care", "Kaplan-Meier estimates from onset; who dies is censored."),
     "disability": ("Disability", "Kaplan-Meier estimates from onset; who dies is censored."),
     "groups": ("Who gets there sooner", "Of people with relapsing onset."),
     "activity": ("Relapses and lesions", ""),
     "tissue": ("Lesion volume, brain volume, NfL", "Means of the living."),
     "survival": ("Survival", ""),
 }
+
+
+PAGES = {
+    "ms": {
+        "name": "MS",
+        "lead": "of each kind and year of onset",
+        "care": "Relapses get steroids; nobody gets a disease-modifying drug.",
+        "groups": "kind of onset, sex, age at onset and early attacks",
+        "made": "Every virtual person is a set of equations, run day by day from the first symptom, and seen every "
+        "half year through an examiner, a scanner and an assay with their errors. Disability milestones are rated "
+        "scores that hold for 24 weeks; secondary progression is the published rule for scores and relapses on record. "
+        "Onset is in 1980 unless a row says another year, with the activity of the middle of the eras.",
+        "estimates": "Untreated people, onset in 1980.",
+    },
+    "als": {
+        "name": "ALS",
+        "lead": "",
+        "care": "Ventilation and gastrostomy are offered as care offers them; nobody gets a drug, not even riluzole.",
+        "groups": "site of onset, sex, age at onset and gene",
+        "made": "Every virtual person is a set of equations, run day by day from the first symptom, and seen every 12 "
+        "weeks through a rater, a spirometer and an assay with their errors. Stages and regions are those of the first "
+        "visit that shows them, not confirmed.",
+        "estimates": "Untreated people.",
+    },
+}
+"""What a page says of its disease."""
 
 
 @dataclass(frozen=True)
@@ -129,8 +158,8 @@ def curves_table(picture: Row) -> TableView:
     return TableView(f"{picture['title']}: {picture['y_title']}{unit}.", columns, rows, {0, 2, 3, 4})
 
 
-def estimates_table(rows: Sequence[Row]) -> TableView:
-    """Return the estimates by kind of onset, sex, age and early attacks."""
+def estimates_table(rows: Sequence[Row], caption: str) -> TableView:
+    """Return the estimates by group."""
     out = []
     for r in rows:
         t = r["time_years"]
@@ -144,7 +173,7 @@ def estimates_table(rows: Sequence[Row]) -> TableView:
             ]
         )  # fmt: skip
     columns = ["Who", "What", "Statistic", "When", "Simulated", "95 % Monte Carlo", "People"]
-    return TableView("Untreated people, onset in 1980.", columns, out, {4, 5, 6}, sortable=True)
+    return TableView(caption, columns, out, {4, 5, 6}, sortable=True)
 
 
 # -- page -------------------------------------------------------------------------------------------------------------
@@ -182,10 +211,12 @@ def render(result: Mapping[str, Any]) -> str:
         ``settings``, ``comparison``, ``estimates``, ``pictures`` and ``provenance``; see
         :func:`stemtrial.predict.natural_curves.as_data`.
     """
+    disease = str(result["settings"]["disease"])
     comparison = [{**r, "order": k} for k, r in enumerate(result["comparison"])]
     scored = [r for r in comparison if r["inside"] is not None]
     sections: list[dict[str, Any]] = []
-    for ident, (title, intro) in SECTIONS.items():
+    for ident in dict.fromkeys(p["section"] for p in result["pictures"]):
+        title, intro = SECTIONS[ident]
         drawn = []
         for p in (p for p in result["pictures"] if p["section"] == ident):
             key = [(c["label"], token_of(k, c), dash_of(k, c)) for k, c in enumerate(p["curves"])]
@@ -200,7 +231,9 @@ def render(result: Mapping[str, Any]) -> str:
     drawn_ranges = _range_pictures(comparison)
     return document(
         "natural_history.html",
-        [*drawn_ranges, *(p for s in sections for p in s["pictures"])],
+        disease=DISEASES[disease],
+        page=PAGES[disease],
+        pictures=[*drawn_ranges, *(p for s in sections for p in s["pictures"])],
         settings=result["settings"],
         provenance=result["provenance"],
         scored=len(scored),
@@ -209,12 +242,15 @@ def render(result: Mapping[str, Any]) -> str:
         ranges=drawn_ranges,
         sections=sections,
         comparison=comparison_table(comparison, "Every quantity, misses first."),
-        estimates=estimates_table(result["estimates"]),
+        estimates=estimates_table(result["estimates"], PAGES[disease]["estimates"]),
     )
 
 
 def _miss_words(r: Row, years: int) -> str:
-    p, unit = r["predicted"], {"share": " %", "y": " years"}.get(r["unit"], "")
+    p, unit = (
+        r["predicted"],
+        {"share": " %", "y": " years", "age": " years", "points/y": " points a year"}.get(r["unit"], ""),
+    )
     value = real(p["value"]) or 0.0
     side = "above" if value > r["range"][1] else "below"
     said = f"not reached within {years} years" if math.isinf(value) else words(value, p["mc95"], r["unit"]) + unit

@@ -15,18 +15,12 @@ from stemtrial.errors import InputError
 from stemtrial.evidence import study
 from stemtrial.parameters import point_draw
 from stemtrial.predict import natural_estimators as estimate
-from stemtrial.predict.natural_curves import as_data
+from stemtrial.predict import natural_ms_estimators as ms
 from stemtrial.predict.natural_estimators import STEP, Estimated
-from stemtrial.predict.natural_history import (
-    FINDERS,
-    Quantity,
-    Tie,
-    compare_quantity,
-    found,
-    natural_history,
-    quantities,
-)
-from stemtrial.predict.natural_lives import EVERY_DAYS, Lives, summarise
+from stemtrial.predict.natural_history import NATURES, as_data, natural_history, quantities
+from stemtrial.predict.natural_ms import MS, MsQuantity
+from stemtrial.predict.natural_ms_lives import EVERY_DAYS, MsLives, summarise
+from stemtrial.predict.natural_quantity import Tie, compare_quantity, found
 
 RNG = np.random.default_rng(3)
 
@@ -90,7 +84,7 @@ def test_hazard_ratio_per_unit_of_a_covariate_that_changes():
     assert e.low < 1.3 < e.high
 
 
-def some(world: Lives, n: int, **changes) -> Lives:
+def some(world: MsLives, n: int, **changes) -> MsLives:
     return dataclasses.replace(world.take(np.arange(n) % len(world)), **changes)
 
 
@@ -98,7 +92,7 @@ def test_relapse_fall_finds_the_slope(world):
     n, years = 800, world.years
     mean = 0.5 * 0.8 ** ((np.arange(years) + 0.5) / 5)
     lives = some(world, n, relapses=RNG.poisson(np.tile(mean, (n, 1))).astype(float), exposure=np.ones((n, years)))
-    e = estimate.fall_per_5_years(lives, 0, years)
+    e = ms.fall_per_5_years(lives, 0, years)
     assert e.value == pytest.approx(0.8, abs=0.03)
     assert e.low < 0.8 < e.high
 
@@ -113,7 +107,7 @@ def test_mortality_ratio_of_the_general_population_is_one(world):
     t = np.log(1 - b / a * np.log(RNG.random(n)) * np.exp(-b * age)) / b
     end, dead = np.minimum(t, horizon - 0.2), t < horizon - 0.2
     lives = some(world, n, onset_age=age, female=female, end_years=end, event=dict(some(world, n).event, death=dead))
-    e = estimate.mortality_ratio(lives, p)
+    e = ms.mortality_ratio(lives, p)
     assert e.low < 1.0 < e.high
     assert e.value == pytest.approx(1.0, abs=0.08)
 
@@ -122,10 +116,10 @@ def test_slopes_and_transitions_of_a_straight_line(world):
     n, v = 10, world.edss.shape[1]
     edss = np.tile(np.arange(v) * STEP * 0.2, (n, 1))
     lives = some(world, n, edss=edss)
-    assert estimate.edss_slope(lives, 1, 10).value == pytest.approx(0.2)
-    assert estimate.transition(lives, 0.0, 0.1, 0.15, 0.35).value == 1.0
+    assert ms.edss_slope(lives, 1, 10).value == pytest.approx(0.2)
+    assert ms.transition(lives, 0.0, 0.1, 0.15, 0.35).value == 1.0
     volume = np.tile(np.arange(world.years + 1) * -0.4, (n, 1))
-    assert estimate.atrophy(some(world, n, brain_volume=volume), "any", 0, 10).value == pytest.approx(-0.4)
+    assert ms.atrophy(some(world, n, brain_volume=volume), "any", 0, 10).value == pytest.approx(-0.4)
 
 
 # -- reduction --------------------------------------------------------------------------------------------------------
@@ -155,8 +149,9 @@ def test_reduction_keeps_what_the_tables_say():
 
 
 # -- the mapping ------------------------------------------------------------------------------------------------------
-def test_every_published_outcome_exists_and_is_tied_to_one_quantity_of_its_kind():
-    for name, q in quantities().items():
+@pytest.mark.parametrize("disease", NATURES)
+def test_every_published_outcome_exists_and_is_tied_to_one_quantity_of_its_kind(disease):
+    for name, q in quantities(disease).items():
         for outcome_id in q.published:
             found_ids = {o.outcome_id: o for o in study(outcome_id.split("#")[0]).outcomes}
             assert outcome_id in found_ids, (name, outcome_id)
@@ -165,8 +160,8 @@ def test_every_published_outcome_exists_and_is_tied_to_one_quantity_of_its_kind(
 
 
 def test_every_estimator_is_used_and_every_quantity_finds_something(history):
-    used = {next(iter(q.find)) for q in quantities().values()}
-    assert used | {"share_without"} == set(FINDERS)
+    used = {next(iter(q.find)) for d in NATURES for q in quantities(d).values()}
+    assert used == {name for n in NATURES.values() for name in (*n.every_finder, *n.comparers)}
     nothing = {r["quantity"] for r in history.comparison if np.isnan(r["predicted"]["value"])}
     for name in nothing:  # only what lies beyond twenty years
         find = quantities()[name].find
@@ -181,9 +176,9 @@ def test_sealed_values_are_not_shown(history):
     assert all(p["value"] is None and p["interval"] is None and p["not_scored"] for p in sealed)
 
 
-def quantity(**published: str) -> Quantity:
+def quantity(**published: str) -> MsQuantity:
     ties = {k.replace("__", "#"): Tie(unlike=v) for k, v in published.items()}
-    return Quantity(theme="t", label="l", unit="y", find={"quantile": "edss_4"}, published=ties)
+    return MsQuantity(theme="t", label="l", unit="y", find={"quantile": "edss_4"}, published=ties)
 
 
 def test_verdicts():
@@ -209,7 +204,7 @@ def test_a_value_without_interval_gets_what_its_people_leave_open():
     q = quantity(confavreux2000_lyon__1="")  # 11.4, 1562 people
     row = compare_quantity("x", q, Estimated(12.0, 11.0, 13.0, 1562 * 4), 30)
     assert row["range"] == pytest.approx([9.4, 13.4])
-    share = Quantity(
+    share = MsQuantity(
         theme="t",
         label="l",
         unit="share",
@@ -231,9 +226,9 @@ def test_misses_stand_first_and_the_same_seed_gives_the_same(history):
 
 
 def test_mixed_onset_has_the_share_asked_for(history):
-    q = Quantity(theme="t", label="l", unit="share", find={"share_true": "female"},
+    q = MsQuantity(theme="t", label="l", unit="share", find={"share_true": "female"},
                  people={"onset": "mixed", "primary_share": 0.2})  # fmt: skip
-    mixed = found(q, history.worlds, history.parameters)
+    mixed = found(MS, q, history.worlds, history.parameters)
     parts = [history.worlds[k, 1980.0].female.mean() for k in ("relapsing", "primary")]
     assert mixed.value == pytest.approx(0.8 * parts[0] + 0.2 * parts[1], abs=0.03)
 
@@ -254,4 +249,8 @@ def test_plain_data_is_json_and_every_curve_is_whole(history):
 
 def test_unknown_onset():
     with pytest.raises(InputError, match="onset 'sudden' is not known"):
-        natural_history(people=10, years=5, onset="sudden")  # type: ignore[arg-type]
+        natural_history(people=10, years=5, onset="sudden")
+    with pytest.raises(InputError, match=r"onset 'bulbar' is not known"):
+        natural_history(disease="als", people=10, years=5, onset="bulbar")
+    with pytest.raises(InputError, match=r"disease 'pd' has no natural history"):
+        natural_history(disease="pd", people=10, years=5)

@@ -46,7 +46,7 @@ def data() -> dict:
          "value": math.inf, "mc95": [math.inf, math.inf], "people": 500}
     ]  # fmt: skip
     rows = [row("miss", False, 20.0), row("hit", True), row("none", None, range=None, range_fit=None)]
-    settings = {"people": 500, "years": 30, "onset": "all", "seed": 1, "draws": "x", "draw": 0}
+    settings = {"disease": "ms", "people": 500, "years": 30, "onset": "all", "seed": 1, "draws": "x", "draw": 0}
     return {"settings": settings, "comparison": rows, "estimates": estimates, "pictures": [picture],
             "provenance": {"seed": "1", "command": "stemtrial <cohort>"}}  # fmt: skip
 
