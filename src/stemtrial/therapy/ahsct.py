@@ -160,7 +160,7 @@ def on_ms(m: Model) -> None:
 
 def prescribe(name: str, settings: Settings, facts: Facts, parameters: Numbers) -> list[Order]:
     """Order the mobilisation, if by cyclophosphamide, and the graft on the day of the entry."""
-    n = len(facts["edss"])
+    n = len(facts["day"])
     orders = []
     if settings["mobilisation"] == "cyclophosphamide-gcsf":
         ahead = min(int(parameters["ahsct.mobilisation_days"]), int(settings.get("day", 0)))

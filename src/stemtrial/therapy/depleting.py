@@ -46,7 +46,7 @@ def on_ms(m: Model) -> None:
 
 def prescribe(name: str, settings: Settings, facts: Facts, parameters: Numbers) -> list[Order]:
     """Give two courses a year apart; a ``stop_day`` before the second leaves it out."""
-    given = amounts(len(facts["edss"]), float(settings.get("dose_ratio", 1.0)))
+    given = amounts(len(facts["day"]), float(settings.get("dose_ratio", 1.0)))
     last = stop_offset(settings)
     return [Order(d, f"depleting.course.{name}", given) for d in COURSE_DAYS if last is None or d < last]
 

@@ -177,7 +177,7 @@ def on_ms(m: Model) -> None:
 
 def prescribe(name: str, settings: Settings, facts: Facts, parameters: Numbers) -> list[Order]:
     """Start a drug, and stop it on its ``stop_day`` or, mitoxantrone, where its lifetime dose is reached."""
-    n = len(facts["edss"])
+    n = len(facts["day"])
     ratio = float(settings.get("dose_ratio", 1.0))
     orders = [Order(0, f"drugs.start.{name}", amounts(n, ratio))]
     last = stop_offset(settings)

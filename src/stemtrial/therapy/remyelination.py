@@ -30,7 +30,7 @@ def on_ms(m: Model) -> None:
 
 def prescribe(name: str, settings: Settings, facts: Facts, parameters: Numbers) -> list[Order]:
     """Start a drug, and stop it on its ``stop_day``."""
-    given = amounts(len(facts["edss"]), float(settings.get("dose_ratio", 1.0)))
+    given = amounts(len(facts["day"]), float(settings.get("dose_ratio", 1.0)))
     orders = [Order(0, f"remyelination.start.{name}", given)]
     last = stop_offset(settings)
     return orders if last is None else [*orders, Order(last, "remyelination.stop")]
