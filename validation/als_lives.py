@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemtrial.cohort.als.population import era_mortality, people_at_onset
-from stemtrial.cohort.als.screening import before_entry
+from stemtrial.cohort.clinic import taken
 from stemtrial.disease.als import MONTH
+from stemtrial.endpoint.trajectory import Points, least_squares
 from stemtrial.kernel import default_threads, normals
 from stemtrial.observe import RaterState, examination
 from stemtrial.observe.alsfrs import ITEMS, true_alsfrs
@@ -41,8 +42,8 @@ class Lives:
         row = np.repeat(np.arange(n), v)
         end = int(self.day.max())
         diagnosed = (self.person["delay_months"] * MONTH).astype(np.int64)
-        takes = (self.person["riluzole"] > 0) & riluzole
-        drug = before_entry(k, takes, diagnosed, p)
+        takers = np.flatnonzero((self.person["riluzole"] > 0) & riluzole)
+        drug = taken(k, "riluzole", takers, diagnosed[takers], p)
         told = k.advance(
             population, 0, end, p, seed, schedule=drug, visits=(row, self.day.ravel()), threads=default_threads()
         )
@@ -94,11 +95,7 @@ class Lives:
 
 def slopes(days: Floats, x: Floats, least: int = 4) -> Floats:
     """Least-squares slope a month of each row, NaN with fewer than ``least`` values."""
-    t = np.where(np.isfinite(x), days / MONTH, np.nan)
-    seen = np.isfinite(x).sum(1)
-    y = np.nan_to_num(x - (np.nansum(x, 1) / np.maximum(seen, 1))[:, None])
-    s = np.nan_to_num(t - (np.nansum(t, 1) / np.maximum(seen, 1))[:, None])
-    return np.where(seen >= least, (s * y).sum(1) / np.maximum((s * s).sum(1), 1e-9), np.nan)
+    return least_squares(Points(days, x), np.isfinite(x), least) / 12.0
 
 
 class Trial:

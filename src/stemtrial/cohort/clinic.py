@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemtrial.cohort.eligibility import Eligibility, Rule
-from stemtrial.kernel import Kernel, derive_seed
+from stemtrial.kernel import Kernel, Schedule, derive_seed
+from stemtrial.therapy.family import amounts
+from stemtrial.therapy.prescribe import prescribe
 
 Arrays = dict[str, NDArray[Any]]
 RUN_IN_SEED = derive_seed(0, "run-in")
@@ -60,8 +62,6 @@ class Clinic:
         Ways of care before entry.
     care : tuple of str
         Therapies that people may have before entry or, whatever a protocol says, along the way.
-    lasting : tuple of str
-        Those of them that go on in a trial which does not give them itself.
     history : frozenset of str
         What screening knows without examining anybody; the other variables of the disease are examined.
     screened : tuple of str
@@ -77,15 +77,15 @@ class Clinic:
     courses: Mapping[str, str]
     policies: tuple[str, ...]
     care: tuple[str, ...]
-    lasting: tuple[str, ...]
     history: frozenset[str]
     screened: tuple[str, ...]
     steps: Callable[[Care, Eligibility], list[str]]
     batch: Batch
 
-    def ordered(self, rules: Eligibility) -> list[Rule]:
-        """Rules on history first: they need no examination."""
-        return sorted(rules.rules, key=lambda r: not r.variables <= self.history)
+    def apart(self, rules: Eligibility) -> tuple[list[Rule], list[Rule]]:
+        """Rules on history, which need no examination, and the others."""
+        known, others = ([r for r in rules.rules if (r.variables <= self.history) is k] for k in (True, False))
+        return known, others
 
 
 class Funnel:
@@ -106,11 +106,48 @@ class Funnel:
         self.left &= passed
         self.counts.append(int(self.left.sum()))
 
+    def passing(self, rules: Iterable[Rule], columns: Mapping[str, NDArray[Any]]) -> None:
+        """Let those go on who meet some rules, a step each."""
+        for rule in rules:
+            self.keep(rule.evaluate(columns))
+
     def narrow(self) -> NDArray[np.int64]:
         """Rows left; from now on, the funnel has a row for each of them."""
         rows = np.flatnonzero(self.left)
         self.left = np.ones(len(rows), bool)
         return rows
+
+
+def passed(rules: Iterable[Rule]) -> list[str]:
+    """Names of the steps of :meth:`Funnel.passing`."""
+    return [f"pass {r.text}" for r in rules]
+
+
+def taken(
+    kernel: Kernel, therapy: str, who: NDArray[np.int64], day: NDArray[np.int64], p: Mapping[str, float]
+) -> Schedule:
+    """Doses of those people who take a therapy before entry, each from a day on.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        Composed with it.
+    therapy : str
+        Name of the catalogue; its settings are the defaults.
+    who, day : ndarray of int64, shape (takers,)
+        Rows in the population, and first days.
+    p : mapping
+        Parameters by registered name.
+    """
+    n = len(who)
+    parts = [
+        Schedule(
+            who, day + order.day, np.full(n, kernel.dose(order.dose)),
+            amounts(n) if order.amounts is None else order.amounts,
+        )
+        for order in prescribe(therapy, {"day": 0}, {"day": np.zeros(n, np.int64)}, parameters=p)
+    ]  # fmt: skip
+    return Schedule.join(parts)
 
 
 def packed(

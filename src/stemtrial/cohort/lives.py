@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from stemtrial.errors import InputError
 from stemtrial.kernel import YEAR, Kernel
-from stemtrial.tables import Table
+from stemtrial.tables import Table, concat, make
 
 CHUNK = 4096
 """People in memory at a time; changes no number."""
@@ -58,6 +58,12 @@ def in_chunks(
             progress(min(1.0, (first + chunk) / people))
 
 
+def together(chunks: Iterable[dict[str, Table]]) -> dict[str, Table]:
+    """Tables of everybody, from those of :func:`in_chunks`."""
+    parts = list(chunks)
+    return {name: concat([part[name] for part in parts]) for name in parts[0]}
+
+
 @dataclass(frozen=True)
 class Watched:
     """Visits of the living, ordered by person and day, and the days of events.
@@ -84,10 +90,14 @@ class Watched:
     died: NDArray[np.int64]
     horizon: int
 
-    def rounds(self) -> Iterator[NDArray[np.int64]]:
-        """Visits of each round in turn, as places in ``row``: a rater carries something from one to the next."""
-        for k in range(int(self.visit.max(initial=-1)) + 1):
-            yield np.flatnonzero(self.visit == k)
+    def disposition(self, patient: NDArray[np.int64]) -> Table:
+        """Table ``disposition`` of these people, by their numbers."""
+        dead = self.died <= self.horizon
+        return make(
+            "disposition", replicate=np.zeros(len(patient), int), patient=patient,
+            day=np.where(dead, self.died, self.horizon), event=np.where(dead, "died", "completed"),
+            reason=np.where(dead, "death from any cause", "horizon"),
+        )  # fmt: skip
 
 
 def watch(

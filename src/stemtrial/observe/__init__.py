@@ -25,7 +25,7 @@ from stemtrial.observe.edss import (
     rate_edss,
     true_edss,
 )
-from stemtrial.observe.examination import PYRAMIDAL, SCALES, Examination, deficits, examination, weights
+from stemtrial.observe.examination import PYRAMIDAL, SCALES, Examination, deficits, examination, rate_in_turn, weights
 from stemtrial.observe.fluid import gfap, nfl
 from stemtrial.observe.function import nine_hole_peg, sdmt, t25fw
 from stemtrial.observe.instruments import Instrument, instruments
@@ -111,6 +111,7 @@ __all__ = [
     "questionnaire",
     "rate_alsfrs",
     "rate_edss",
+    "rate_in_turn",
     "regions_involved",
     "relapse_recovery",
     "relapse_severity",

@@ -170,3 +170,41 @@ def examination(disease: str, seed: int, stream: str, parameters: Mapping[str, f
     if disease not in _EXAMINATIONS:
         raise InputError(f"disease '{disease}' has no examination{did_you_mean(disease, _EXAMINATIONS)}")
     return _EXAMINATIONS[disease](seed, stream, parameters)
+
+
+def rate_in_turn(
+    doctor: Examination, patient: NDArray[np.uint64], row: NDArray[np.int64], visit: NDArray[np.int64],
+    day: NDArray[np.int64], observed: Columns, constants: Columns,
+) -> tuple[Rated, RaterState]:  # fmt: skip
+    """Rate people at visits that are all known, one round after the other: a rater carries something to the next.
+
+    Parameters
+    ----------
+    doctor : Examination
+        Rates them, for the first time.
+    patient : ndarray of uint64, shape (people,)
+        Identities.
+    row, visit, day : ndarray of int64, shape (visits,)
+        Of each visit: whose (place in ``patient``), its number, by which a person's visits are ordered, and its day.
+    observed : mapping of str to ndarray, shape (visits,)
+        Observables of the kernel.
+    constants : mapping of str to ndarray, shape (people,)
+        Constants of the people.
+
+    Returns
+    -------
+    rated : dict of ndarray, a row a visit
+        As :meth:`Examination.rate`.
+    state : RaterState
+        Of the people, after their last visits.
+    """
+    held, out = RaterState.fresh(len(patient), doctor.processes), Rated()
+    order = np.argsort(visit, kind="stable")
+    for here in np.split(order, np.flatnonzero(np.diff(visit[order])) + 1):
+        who = row[here]
+        there, body = {k: v[here] for k, v in observed.items()}, {k: v[who] for k, v in constants.items()}
+        rated, kept = doctor.rate(patient[who], day[here], there, body, held.take(who))
+        held.put(who, kept)
+        for column, values in rated.items():
+            out.setdefault(column, np.empty((len(row), *values.shape[1:]), values.dtype))[here] = values
+    return out, held

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stemtrial.cohort.recruit import clinic_of
 from stemtrial.kernel import YEAR, Kernel, Schedule
 from stemtrial.observe import SCALES
 from stemtrial.tables import Table
@@ -19,7 +18,7 @@ from stemtrial.therapy.harms import Exposure, adverse_events
 from stemtrial.therapy.info import catalogue
 from stemtrial.therapy.prescribe import FAMILIES, Order, failure_of, family_of, prescribe, stopping, stops
 from stemtrial.trial.book import Book
-from stemtrial.trial.entry import NEVER, therapies_of
+from stemtrial.trial.entry import NEVER
 from stemtrial.trial.regimen import Choice, Treatment
 from stemtrial.trial.ward import Ints, Ward
 
@@ -67,10 +66,7 @@ class Dosing:
     def __init__(self, ward: Ward, kernel: Kernel, book: Book, constants: Mapping[str, NDArray[np.float64]]) -> None:
         self.ward, self.kernel, self.book, self.constants = ward, kernel, book, constants
         self.scale = SCALES[ward.protocol.disease]
-        lasting = {family_of(t) for t in clinic_of(ward.protocol.disease).lasting}
-        given = {family_of(t) for t in therapies_of(ward.protocol)}
-        ends = [f for f in FAMILIES if f not in lasting - given]  # care that the trial does not give goes on
-        self._all_stop = tuple(d for d in stopping(ends) if d in kernel.model.doses)
+        self._all_stop = tuple(d for d in stopping(FAMILIES) if d in kernel.model.doses)
         self._planned = Schedule.empty()
         self._new: list[Schedule] = []
         self._taken: dict[str, NDArray[np.bool_]] = {}

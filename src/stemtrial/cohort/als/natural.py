@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemtrial.cohort.als.population import SITES, people_at_onset
-from stemtrial.cohort.lives import CHUNK, in_chunks, watch
+from stemtrial.cohort.lives import CHUNK, in_chunks, together, watch
 from stemtrial.disease.als import REGIONS
 from stemtrial.kernel import Kernel, derive_seed
-from stemtrial.observe import RaterState, View, examination, measure
+from stemtrial.observe import View, examination, measure, rate_in_turn
 from stemtrial.observe.parameters import from_draw
 from stemtrial.parameters import Draws
-from stemtrial.tables import Table, concat, make
+from stemtrial.tables import Table, make
 from stemtrial.therapy import compose
 
 INSTRUMENTS = ("svc_pct", "kings_stage", "mitos_stage", "nfl_pg_ml", "weight_pct")
@@ -62,11 +62,12 @@ def live(
     InputError
         If an argument is out of range.
     """
-    chunks = lives(
-        draws, draw, people=people, years=years, seed=seed, every_days=every_days, threads=threads, progress=progress
-    )
-    parts = list(chunks)
-    return {name: concat([part[name] for part in parts]) for name in parts[0]}
+    return together(
+        lives(
+            draws, draw, people=people, years=years, seed=seed, every_days=every_days, threads=threads,
+            progress=progress,
+        )
+    )  # fmt: skip
 
 
 def lives(
@@ -101,15 +102,7 @@ def _chunk(
     ids, m = index[row], len(row)
 
     doctor = examination("als", seed, "natural.alsfrs", known)
-    held = RaterState.fresh(n, doctor.processes)
-    rated = {c: np.empty(m) for c in doctor.columns}
-    for here in watched.rounds():
-        who = row[here]
-        now = {o: x[here] for o, x in seen.items()}
-        found, kept = doctor.rate(ids[here], day[here], now, {k: v[here] for k, v in person.items()}, held.take(who))
-        held.put(who, kept)
-        for c in rated:
-            rated[c][here] = found[c]
+    rated, _ = rate_in_turn(doctor, index, row, watched.visit, day, seen, constants)
     view = View(seed, ids, day, seen, person, rated, stream="natural")
     measured = measure(view, INSTRUMENTS, known)
 
@@ -119,7 +112,6 @@ def _chunk(
     told = np.isin(events["kind"], list(names))
     kinds = np.array([names[int(k)] for k in events["kind"][told]], dtype="U24")
     kinds[(kinds == "tracheostomy") & (events["value"][told] < 0.5)] = "permanent_ventilation"
-    dead = watched.died <= watched.horizon
     sites = np.array(SITES)[constants["onset_region"].astype(int)]
     return {
         "patients": make(
@@ -134,10 +126,7 @@ def _chunk(
             "milestones", replicate=np.zeros(told.sum(), int), patient=number[events["patient"][told]],
             day=events["day"][told], event=kinds,
         ),
-        "disposition": make(
-            "disposition", replicate=zero, patient=number, day=np.where(dead, watched.died, watched.horizon),
-            event=np.where(dead, "died", "completed"), reason=np.where(dead, "death from any cause", "horizon"),
-        ),
+        "disposition": watched.disposition(number),
         "truth_patients": {
             "replicate": zero, "patient": number, "rate": constants["rate"],
             **{f"{k}_{r}": constants[f"{k}_{r}"] for k in ("rho", "spread") for r in REGIONS},

@@ -11,31 +11,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stemtrial.cohort.lives import CHUNK, in_chunks, together, watch
 from stemtrial.cohort.ms.courses import progressive, walking_lost_a_year
 from stemtrial.cohort.ms.population import ONSETS, Onset, people_at_onset
 from stemtrial.errors import InputError, did_you_mean
-from stemtrial.kernel import YEAR, Kernel, derive_seed, normals
+from stemtrial.kernel import Kernel, derive_seed, normals
 from stemtrial.observe import (
-    N_SLOW,
-    EdssRater,
+    PYRAMIDAL,
     MriParameters,
-    RaterState,
     deficits,
+    examination,
     functional_systems,
     nfl,
+    rate_in_turn,
     scan,
     true_edss,
     weights,
 )
 from stemtrial.observe.parameters import EdssParameters, FluidParameters, from_draw, load
 from stemtrial.parameters import Draws
-from stemtrial.tables import Table, concat, make
+from stemtrial.tables import Table, make
 from stemtrial.therapy import compose
-
-CHUNK = 4096
-"""People in memory at a time; changes no number."""
-MOST_YEARS = 80
-EVER = np.iinfo(np.int64).max
 
 
 def live(
@@ -78,12 +74,12 @@ def live(
     InputError
         If an argument is out of range.
     """
-    chunks = lives(
-        draws, draw, people=people, years=years, onset=onset, onset_year=onset_year, seed=seed, every_days=every_days,
-        threads=threads, progress=progress,
+    return together(
+        lives(
+            draws, draw, people=people, years=years, onset=onset, onset_year=onset_year, seed=seed,
+            every_days=every_days, threads=threads, progress=progress,
+        )
     )  # fmt: skip
-    parts = list(chunks)
-    return {name: concat([part[name] for part in parts]) for name in parts[0]}
 
 
 def lives(
@@ -102,59 +98,29 @@ def lives(
     """
     if onset not in ONSETS:
         raise InputError(f"onset '{onset}' is not known{did_you_mean(onset, ONSETS)}")
-    for name, value, low, high in (
-        ("people", people, 1, 10_000_000), ("years", years, 1, MOST_YEARS), ("every_days", every_days, 28, 3650),
-    ):  # fmt: skip
-        if not low <= value <= high:
-            raise InputError(f"{name} must lie between {low} and {high}, not {value}")
-    kernel, p = compose("ms", ("steroids",)), draws[draw]
-    days = np.arange(0, round(years * YEAR) + 1, every_days)
-    for first in range(0, people, chunk):
-        index = np.arange(first, min(first + chunk, people), dtype=np.uint64)
-        yield _chunk(kernel, p, index, days, onset, onset_year, derive_seed(seed, "natural history"), threads)
-        if progress is not None:
-            progress(min(1.0, (first + chunk) / people))
+    kernel, p, key = compose("ms", ("steroids",)), draws[draw], derive_seed(seed, "natural history")
+
+    def examine(index: NDArray[np.uint64], days: NDArray[np.int64]) -> dict[str, Table]:
+        return _chunk(kernel, p, index, days, onset, onset_year, key, threads)
+
+    return in_chunks(examine, people=people, years=years, every_days=every_days, progress=progress, chunk=chunk)
 
 
 def _chunk(
     kernel: Kernel, p: Mapping[str, float], index: NDArray[np.uint64], days: NDArray[np.int64], onset: Onset,
     onset_year: float, seed: int, threads: int,
 ) -> dict[str, Table]:  # fmt: skip
-    n, v = len(index), len(days)
-    horizon = int(days[-1])
+    n, known = len(index), from_draw(p)
     constants, state = people_at_onset(
         seed, index, p, entry_year=np.full(n, onset_year), duration_years=np.zeros(n), onset=onset, era=1.0
     )
-    people = kernel.population(0, index, constants, state)
-    row, day = np.repeat(np.arange(n), v), np.tile(days, n)
-    told = kernel.advance(people, 0, horizon, p, seed, visits=(row, day), threads=threads)
-    events = told.events
-    if told.overflow or len(told.failed["patient"]):
-        raise FloatingPointError(
-            f"{len(told.failed['patient'])} people left the finite numbers, {told.overflow} events did not fit the log"
-        )
-    died = np.full(n, EVER)
-    of_death = events["kind"] == kernel.event("death")
-    died[events["patient"][of_death]] = events["day"][of_death]
-    known = from_draw(p)
+    watched = watch(kernel, p, index, constants, state, days, seed, threads)
+    row, day, visit, seen, events = watched.row, watched.day, watched.visit, watched.seen, watched.events
+    ids, first, m = index[row], day == 0, len(row)
+    baseline = np.flatnonzero(first)[row]
 
-    # nobody is examined after death; rows stay ordered by person and day
-    alive = day < died[row]
-    row, day = row[alive], day[alive]
-    seen = {name: x[alive] for name, x in told.observed.items()}
-    visit, ids, first, m = day // days[1] if v > 1 else day, index[row], day == 0, len(row)
-    place = np.full((n, v), -1)
-    place[row, visit] = np.arange(m)
-
-    rater, held = EdssRater(seed, "natural.edss", load(EdssParameters, known)), RaterState.fresh(n, N_SLOW)
-    edss, pyramidal = np.empty(m), np.empty(m)
-    for k, at in enumerate(days):
-        who = np.flatnonzero(place[:, k] >= 0)
-        here = place[who, k]
-        rating = rater.rate(index[who], at, deficits(seen, here), weights(constants, who), held.take(who))
-        held.put(who, rating.state)
-        edss[here], pyramidal[here] = rating.edss, rating.fs[:, 0]
-    baseline = place[row, 0]
+    rated, _ = rate_in_turn(examination("ms", seed, "natural.edss", known), index, row, visit, day, seen, constants)
+    edss, pyramidal = rated["edss"], rated[PYRAMIDAL]
     scans = scan(
         seed, ids, day, gd_lesions=seen["gd_lesions"], t2_counter=seen["n_t2"],
         t2_counter_previous=np.where(first, seen["n_t2"], np.roll(seen["n_t2"], 1)), t2_volume_ml=seen["t2_volume_ml"],
@@ -169,13 +135,12 @@ def _chunk(
         called = progressive(walking_lost_a_year(deficits(seen), body, seen["smouldering"], p), edss, p)
 
     key = {"replicate": np.zeros(m, int), "patient": ids.astype(int), "day": day}
-    relapse = (events["kind"] == kernel.event("relapse")) & (events["day"] < died[events["patient"]])
+    relapse = (events["kind"] == kernel.event("relapse")) & (events["day"] < watched.died[events["patient"]])
     zero, number = np.zeros(n, int), index.astype(int)
-    dead = died <= horizon
     return {
         "patients": make(
             "patients", replicate=zero, patient=number, arm=np.full(n, onset), recruit=number, entry_day=zero,
-            closure_day=np.full(n, horizon), age_years=constants["age0"], female=constants["female"],
+            closure_day=np.full(n, watched.horizon), age_years=constants["age0"], female=constants["female"],
             disease_duration_years=zero, relapses_last_12_months=zero + (onset != "primary"), edss=edss[first],
             gd_lesions=scans["gd_lesions"][first], t2_volume_ml=scans["t2_volume_ml"][first],
             pyramidal_fs=pyramidal[first],
@@ -189,10 +154,7 @@ def _chunk(
             "relapses", replicate=np.zeros(relapse.sum(), int), patient=index[events["patient"][relapse]].astype(int),
             day=events["day"][relapse],
         ),
-        "disposition": make(
-            "disposition", replicate=zero, patient=number, day=np.where(dead, died, horizon),
-            event=np.where(dead, "died", "completed"), reason=np.where(dead, "death from any cause", "horizon"),
-        ),
+        "disposition": watched.disposition(number),
         "truth_patients": {
             "replicate": zero, "patient": number, **{k: constants[k] for k in ("alpha", "m", "rho", "sev")}
         },

@@ -14,13 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from stemtrial.cohort.clinic import RUN_IN_SEED, Care, Clinic, Funnel, packed
+from stemtrial.cohort.clinic import RUN_IN_SEED, Arrays, Care, Clinic, Funnel, packed, passed, taken
 from stemtrial.cohort.eligibility import Eligibility
 from stemtrial.cohort.ms.courses import COURSES, course_of, progressive, walking_lost_a_year
 from stemtrial.cohort.ms.population import people_at_onset, season_at
 from stemtrial.cohort.ms.relapses import RelapseDays
-from stemtrial.kernel import MAX_AMOUNTS, YEAR, Kernel, Schedule, uniforms
-from stemtrial.observe import PYRAMIDAL, RaterState, View, deficits, examination, functional_systems, measure, weights
+from stemtrial.kernel import YEAR, Kernel, Schedule, uniforms
+from stemtrial.observe import (
+    PYRAMIDAL,
+    View,
+    deficits,
+    examination,
+    functional_systems,
+    measure,
+    rate_in_turn,
+    weights,
+)
 from stemtrial.observe.parameters import EdssParameters, from_draw, load
 
 HISTORY = frozenset(
@@ -42,18 +51,17 @@ NO_RELAPSE = 40_000
 
 
 def _steps(care: Care, rules: Eligibility) -> list[str]:
-    course, ordered = course_of(care.course), CLINIC.ordered(rules)
+    course, (on_history, examined) = course_of(care.course), CLINIC.apart(rules)
     found_by = "referred after a relapse" if course.referral == "relapse" else "alive at screening"
-    steps = [f"people with {course.label}", found_by]
-    steps += [f"pass {r.text}" for r in ordered if r.variables <= HISTORY]
+    steps = [f"people with {course.label}", found_by, *passed(on_history)]
     steps += ["are called secondary progressive"] if care.course == "spms" else []
     steps += ["are not called progressive"] if care.course == "rrms" else []
-    return steps + [f"pass {r.text}" for r in ordered if not r.variables <= HISTORY]
+    return [*steps, *passed(examined)]
 
 
 def _batch(
     kernel: Kernel, p: Mapping[str, float], care: Care, rules: Eligibility, index: NDArray[np.uint64], threads: int
-) -> dict[str, NDArray[Any]]:
+) -> Arrays:
     n = len(index)
     course = course_of(care.course)
     u = uniforms(RUN_IN_SEED, index, 0, "cohort.referral", 4)
@@ -71,7 +79,9 @@ def _batch(
     wait = p["cohort.referral_days.low"] + (p["cohort.referral_days.high"] - p["cohort.referral_days.low"]) * u[:, 2]
     wait = wait.astype(np.int64) if course.referral != "date" else np.zeros(n, np.int64)
     begun = np.maximum(0, target - round(p["cohort.platform_years"] * YEAR))
-    schedule = _before_entry(kernel, care, begun)
+    schedule = Schedule.empty()
+    if care.before_entry == "platform_drugs":
+        schedule = taken(kernel, "interferon_beta", np.arange(n), begun, p)
 
     # pass 1: the run-in history
     people = kernel.population(0, index, constants, state)
@@ -105,82 +115,54 @@ def _batch(
         "relapses_last_24_months": relapses.between(screened - 730 - told_back, screened),
         "days_since_relapse": np.where(last >= 0, screened - last, NO_RELAPSE),
     }
-    ordered = CLINIC.ordered(rules)
+    on_history, examined = CLINIC.apart(rules)
     funnel = Funnel(n)
     funnel.keep(referred)
-    for rule in ordered:
-        if rule.variables <= HISTORY:
-            funnel.keep(rule.evaluate(columns))
+    funnel.passing(on_history, columns)
     rows = funnel.narrow()
 
     # pass 2: replay to the screening day, and examine there and, of the years before, what a record would hold
-    again = kernel.population(
-        0, index[rows], {k: v[rows] for k, v in constants.items()}, {k: v[rows] for k, v in state.items()}
-    )
-    mine = np.isin(schedule.patient, rows)
+    mine = {k: v[rows] for k, v in constants.items()}
+    again = kernel.population(0, index[rows], mine, {k: v[rows] for k, v in state.items()})
     renumber = np.full(n, -1)
     renumber[rows] = np.arange(len(rows))
-    dosing = schedule.take(np.flatnonzero(mine))
+    dosing = schedule.take(np.flatnonzero(renumber[schedule.patient] >= 0))
     dosing = Schedule(renumber[dosing.patient], dosing.day, dosing.dose, dosing.amounts)
     days = screened[rows][:, None] - np.array([730, 365, 0])
     asked = days >= 0
-    visits = (np.nonzero(asked)[0], days[asked])
+    row, visit = np.nonzero(asked)
     seen = kernel.advance(
-        again, 0, screened[rows], p, RUN_IN_SEED, schedule=dosing, visits=visits, threads=threads
+        again, 0, screened[rows], p, RUN_IN_SEED, schedule=dosing, visits=(row, days[asked]), threads=threads
     ).observed
-    number = np.where(asked, np.cumsum(asked.ravel()).reshape(asked.shape) - 1, -1)
     known = from_draw(p)
     doctor = examination("ms", RUN_IN_SEED, "cohort.screening", known)
-    held = RaterState.fresh(len(rows), doctor.processes)
-    edss, walking = np.full(days.shape, np.nan), np.full(days.shape, np.nan)
-    for k in range(days.shape[1]):
-        who = np.flatnonzero(asked[:, k])
-        there, body = {o: v[number[who, k]] for o, v in seen.items()}, {c: v[rows[who]] for c, v in constants.items()}
-        rated, kept = doctor.rate(index[rows[who]], days[who, k], there, body, held.take(who))
-        held.put(who, kept)
-        edss[who, k] = rated["edss"]
-        walking[who, k] = functional_systems(deficits(there), weights(body), load(EdssParameters, known))[1]
-    here = number[:, 2]
+    rated, held = rate_in_turn(doctor, index[rows], row, visit, days[asked], seen, mine)
+    edss = np.full(days.shape, np.nan)
+    edss[asked] = rated["edss"]
+    here = np.cumsum(asked.sum(1)) - 1  # the screening visit
+    seen, rated = ({k: v[here] for k, v in x.items()} for x in (seen, rated))
+    body = weights(mine)
     columns = {k: v[rows] for k, v in columns.items()} | {
         "edss": edss[:, 2],
         "edss_change_last_12_months": edss[:, 2] - edss[:, 1],
         "edss_change_last_24_months": edss[:, 2] - edss[:, 0],
-        "ambulation_index": walking[:, 2],
+        "ambulation_index": functional_systems(deficits(seen), body, load(EdssParameters, known))[1],
         PYRAMIDAL: rated[PYRAMIDAL],
-        "gd_lesions": seen["gd_lesions"][here],
-        "t2_volume_ml": seen["t2_volume_ml"][here],
+        "gd_lesions": seen["gd_lesions"],
+        "t2_volume_ml": seen["t2_volume_ml"],
     }
     # an examination of its own, on its day 0, so that nothing is missing
-    view = View(
-        RUN_IN_SEED,
-        index[rows],
-        np.zeros(len(rows), np.int64),
-        {k: v[here] for k, v in seen.items()},
-        {k: v[rows] for k, v in constants.items()},
-        rated,
-        stream="cohort.screening",
-    )
+    view = View(RUN_IN_SEED, index[rows], np.zeros(len(rows), np.int64), seen, mine, rated, stream="cohort.screening")
     columns |= measure(view, TESTED, known)
     if care.course in ("spms", "rrms"):
-        lost = walking_lost_a_year(deficits(seen, here), weights(constants, rows), seen["smouldering"][here], p)
+        lost = walking_lost_a_year(deficits(seen), body, seen["smouldering"], p)
         called = progressive(lost, columns["edss"], p)
         funnel.keep(called if care.course == "spms" else ~called)
-    for rule in ordered:
-        if not rule.variables <= HISTORY:
-            funnel.keep(rule.evaluate(columns))
-    entry = {k: v[rows] for k, v in constants.items()}
-    season_cos, season_sin = season_at(entry, screened[rows].astype(float))
-    entry |= {"season_cos": season_cos, "season_sin": season_sin, "age0": columns["age_years"]}
+    funnel.passing(examined, columns)
+    season_cos, season_sin = season_at(mine, screened[rows].astype(float))
+    mine |= {"season_cos": season_cos, "season_sin": season_sin, "age0": columns["age_years"]}
     final = dict(zip(kernel.states, again.state, strict=True))
-    return packed(funnel, index[rows], entry, final, columns | {"entry_year": entry_year[rows]}, held.h)
-
-
-def _before_entry(kernel: Kernel, care: Care, begun: NDArray[np.int64]) -> Schedule:
-    if care.before_entry == "none":
-        return Schedule.empty()
-    n = len(begun)
-    dose = np.full(n, kernel.dose("drugs.start.interferon_beta"))
-    return Schedule(np.arange(n), begun, dose, np.zeros((n, MAX_AMOUNTS)))
+    return packed(funnel, index[rows], mine, final, columns | {"entry_year": entry_year[rows]}, held.h)
 
 
 CLINIC = Clinic(
@@ -188,7 +170,6 @@ CLINIC = Clinic(
     courses={name: course.label for name, course in COURSES.items()},
     policies=("none", "platform_drugs"),
     care=("interferon_beta", "methylprednisolone"),
-    lasting=(),
     history=HISTORY,
     screened=("age_years", "disease_duration_years", "relapses_last_12_months", "relapses_last_24_months"),
     steps=_steps,
