@@ -30,7 +30,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Schema:
-    """Name, key columns and columns of one kind of table; ``optional`` ones, those of one disease among them, may be absent."""
+    """Name, key columns and columns of one kind of table.
+
+    ``optional`` columns may be absent: those of one disease among them. Screening variables
+    (:data:`stemtrial.cohort.variables.VARIABLES`) and instruments (:func:`stemtrial.observe.instruments`), which say
+    their own units and meanings, stand in ``patients``, ``visits`` and ``mri`` without being declared again here.
+    """
 
     name: str
     keys: tuple[str, ...]
@@ -63,16 +68,11 @@ SCHEMAS: dict[str, Schema] = {
             ("replicate", "patient"),
             optional={
                 "course": Column("U12", "1", "course at entry, where a trial takes several"),
-                **{
-                    name: Column(dtype, unit, meaning)
-                    for name, dtype, unit, meaning in (
-                        ("disease_duration_years", "f8", "y", "years since the first symptom"),
-                        ("relapses_last_12_months", "i4", "1", "reported relapses in the year before screening"),
-                        ("edss", "f8", "EDSS", "rated EDSS at baseline"),
-                        ("gd_lesions", "i4", "1", "enhancing lesions on the baseline scan"),
-                        ("t2_volume_ml", "f8", "ml", "T2 lesion volume on the baseline scan"),
-                    )
-                },
+                "disease_duration_years": Column("f8", "y", "years since the first symptom"),
+                "relapses_last_12_months": Column("i4", "1", "reported relapses in the year before screening"),
+                "edss": Column("f8", "EDSS", "rated EDSS at baseline"),
+                "gd_lesions": Column("i4", "1", "enhancing lesions on the baseline scan"),
+                "t2_volume_ml": Column("f8", "ml", "T2 lesion volume on the baseline scan"),
             },
             arm=("U24", "1", "randomised arm"),
             recruit=("i8", "1", "identity of the recruit drawn into this place"),
