@@ -3,7 +3,7 @@
 Without a folder, `stemtrial run mist` is run first. `python docs/figures.py natural_history` makes those of
 docs/natural_history.md instead, and its table; `python docs/figures.py readout` does so for docs/readout.md,
 `python docs/figures.py reconstitution` for docs/reconstitution.md, `python docs/figures.py cells` for the pages on cell
-therapies.
+therapies, `python docs/figures.py dropout` and `python docs/figures.py open_label` for docs/estimands.md.
 """
 
 from __future__ import annotations
@@ -26,17 +26,19 @@ from stemtrial.observe import instruments
 from stemtrial.observe.blood import BLOOD
 from stemtrial.parameters import point_draw
 from stemtrial.predict import Settings, predict
-from stemtrial.predict.natural_curves import pictures
-from stemtrial.predict.natural_history import natural_history
+from stemtrial.predict.counterfactual import effects_of
+from stemtrial.predict.estimands import estimands
+from stemtrial.predict.natural_history import as_data, natural_history
 from stemtrial.predict.readout import read_out
 from stemtrial.report.colours import light
+from stemtrial.report.estimands import Group, biases, by_unit, estimates
 from stemtrial.report.figures import forest, kaplan_meier
-from stemtrial.report.lanes import Lane
+from stemtrial.report.lanes import Lane, lanes
 from stemtrial.report.natural_figures import curves as natural_curves
 from stemtrial.report.natural_history import markdown
 from stemtrial.report.readout import markdown as readout_markdown
 from stemtrial.report.readout_figures import probabilities, truthful
-from stemtrial.report.words import Names, names_of, scale_of, shown
+from stemtrial.report.words import Names, names_of, number, plain, scale_of, shown, span, years
 from stemtrial.trial.protocol import load_protocol
 
 HERE = Path(__file__).parent / "images"
@@ -66,7 +68,7 @@ def picture(figures: list, path: Path, width: int, height: int) -> None:
 def natural(people: int = 5000, years: int = 60) -> None:
     """Simulate the natural history, draw it, and put its comparison into docs/natural_history.md."""
     history = natural_history(people=people, years=years, threads=default_threads())
-    drawn = {p["id"]: p for p in pictures(history)}
+    drawn = {p["id"]: p for p in as_data(history)["pictures"]}
     figures = []
     for ident in ("disability-relapsing", "survival"):
         fig = natural_curves(drawn[ident])
@@ -188,6 +190,127 @@ def cells(replicates: int = 100) -> None:
     picture([left, right], HERE / "msc-hypotheses.png", 1200, 430)
 
 
+DRUG = {
+    "slows loss by 40 %": {"riluzole.loss": 0.6, "riluzole.mortality": 1.0},
+    "halves mortality": {"riluzole.loss": 1.0, "riluzole.mortality": 0.5},
+    "does both": {"riluzole.loss": 0.6, "riluzole.mortality": 0.5},
+}
+"""Drugs that never were, in the design of a trial that was: what they do to the loss of motor neurons and to death."""
+
+
+def dropout(protocol: str = "riluzole-1994", patients: int = 300, replicates: int = 200, at: float = 1.0) -> None:
+    """Draw what death does to estimates of function, and put the table into docs/estimands.md."""
+    settings = Settings(replicates=replicates, patients=patients, threads=default_threads())
+    found = {
+        name: estimands(load_protocol(protocol), settings, at_years=at, changed=changed).as_json()
+        for name, changed in DRUG.items()
+    }
+    both = by_unit(found["does both"]["rows"])[0][1]
+    left = estimates(both)
+    left.update_layout(title={"text": "A drug that does both: estimates (90 %) and truth"})
+    groups = [Group(name, f"arm{k}", by_unit(f["rows"])[0][1]) for k, (name, f) in enumerate(found.items())]
+    right = biases(groups)
+    right.update_layout(title={"text": "Bias of three drugs, 95 % Monte Carlo"})
+    for fig in (left, right):
+        legend = {"y": -0.14, "yanchor": "top", "font": {"size": 12}}
+        fig.update_layout(showlegend=True, legend=legend, margin={"t": 44, "b": 96}, title_font_size=15)
+    picture([left, right], HERE / "dropout.png", 1200, 620)
+    lines = [
+        "| estimand | estimator | drug | estimate (90 %) | truth | bias (95 % Monte Carlo) |",
+        "|---|---|---|---|---|---|",
+    ]
+    for k in range(len(found["does both"]["rows"])):
+        for name, data in found.items():
+            r = data["rows"][k]
+            bias = "–" if r["bias"] is None else f"{number(r['bias'])} ± {number(1.96 * (r['mcse'] or 0))}"
+            told = f"{number(r['median'])} ({span(r['pi90'])}) {r['unit']}"
+            what = r["estimand"].replace("_", " ")
+            lines.append(f"| {what} | {r['estimator']} | {name} | {told} | {number(r['truth'])} | {bias} |")
+    said = "; ".join(
+        f"{name}: {100 * f['alive']['riluzole']:.0f} % alive, {100 * f['alive']['placebo']:.0f} % on placebo"
+        for name, f in found.items()
+    )
+    into(
+        "estimands.md",
+        "dropout",
+        f"{patients} patients, {replicates} replicates, seed 1. At {at:g} year, {said}.\n\n" + "\n".join(lines),
+    )
+
+
+OPEN = {"open": "open raters", "blind": "blind raters", "nothing": "open raters, cells without effect"}
+"""Who rates, and whether the cells do anything."""
+TRIALS = {"oh-2018": "Oh 2018, open", "alsummit": "ALSUMMIT, sham"}
+GIVEN_AGAINST = {"msc": "2 doses", "g1": "2 doses", "g2": "2 doses and 3 boosters"}
+"""What the treated arms of these trials get."""
+
+
+def open_label(replicates: int = 200) -> None:
+    """Draw the same cells under open and under blind raters, and put the table into docs/estimands.md."""
+    tokens = dict(zip(OPEN, ("arm1", "arm0", "contrast"), strict=True))
+    ways = [Lane(OPEN[way], tokens[way], lambda r, way=way: r["by"][way]) for way in OPEN]
+    rows = contrasts(replicates)
+    lines = ["| trial | who | outcome | when | " + " | ".join(OPEN.values()) + " | published |", "|---" * 8 + "|"]
+    figures = []
+    for title, measures in (("ALSFRS-R", ("alsfrs_r_change",)), ("Vital capacity", ("fvc_change", "svc_change"))):
+        mine = [r for r in rows if r["of"] in measures]
+        fig = lanes(mine, ways)
+        for way in OPEN:
+            line = {"color": light(tokens[way]), "width": 9}
+            fig.add_scatter(x=[None], y=[None], mode="lines", line=line, name=OPEN[way])
+        for trace in fig.data:
+            trace.showlegend = trace.name in (*OPEN.values(), "median") or str(trace.name).startswith("published")
+        legend = {"y": -0.1, "yanchor": "top", "font": {"size": 12}, "traceorder": "normal"}
+        named = {"text": f"{title}, cells minus control", "font": {"size": 15}}
+        fig.update_layout(showlegend=True, legend=legend, margin={"t": 44, "b": 120}, title=named)
+        figures.append(fig)
+        for r in mine:
+            seen = [shown({**way.of(r), "published": None}, scale_of(r)) for way in ways]
+            p = r["published"]
+            known = p is not None and p["value"] is not None
+            told = [r["trial"], r["who"], plain(r["of"]), years(r["time_years"])]
+            told += [f"{number(x['median'])} ({span(x['pi90'])})" for x in seen]
+            told.append(f"{number(p['value'])} ({span(p['ci95'])}), {r['outcome_id']}" if known else "–")
+            lines.append("| " + " | ".join(told) + " |")
+    picture(figures, HERE / "open-label.png", 1200, 620)
+    into("estimands.md", "open_label", f"{replicates} replicates, seed 1.\n\n" + "\n".join(lines))
+
+
+def contrasts(replicates: int) -> list[dict]:
+    """Differences between arms in both trials, each predicted in the ways of OPEN (``by``), as the trial is told."""
+    out: list[dict] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, title in TRIALS.items():
+            protocol = load_protocol(name)
+            gone = point_draw(effects_of(tuple({e.therapy for a in protocol.arms.values() for e in a.regimen})))
+            by: dict[str, list] = {}
+            for way in OPEN:
+                rater = protocol.blinding.model_copy(update={"rater": "blind" if way == "blind" else "open"})
+                made = predict(
+                    protocol.model_copy(update={"blinding": rater}),
+                    Settings(replicates=replicates, threads=default_threads()),
+                    gone if way == "nothing" else None, folder=Path(folder) / f"{name}-{way}",
+                )  # fmt: skip
+                by[way] = made.estimates
+            names = names_of(made.page)
+            for k, r in enumerate(by["open"]):
+                if r["statistic"] == "difference":
+                    about = {"trial": title, "who": GIVEN_AGAINST[r["arm"][0]], "of": r["endpoint"]}
+                    heading = {
+                        "endpoint": f"{title}: {names.endpoint(r['endpoint'])}",
+                        "arm": [about["who"], "control"],
+                    }
+                    out.append(r | heading | about | {"by": {way: rows[k] for way, rows in by.items()}})
+    return out
+
+
+def into(page: str, part: str, text: str) -> None:
+    """Put text between the marks of a part of a page."""
+    file = HERE.parent / page
+    before, mark, rest = file.read_text(encoding="utf-8").partition(f"<!-- {part}: made by docs/figures.py -->\n")
+    _, end, after = rest.partition("<!-- end -->\n")
+    file.write_text(f"{before}{mark}{text}\n{end}{after}", encoding="utf-8")
+
+
 def beside(rows: list, ways: list, names: Names, axis: str, given: Mapping[str, str] | None = None) -> Figure:
     """Draw what was predicted in several ways (median, 50 and 90 %) and published (95 %), a group an outcome or arm."""
     given = given or {}
@@ -248,6 +371,12 @@ def main() -> None:
         return
     if sys.argv[1:] == ["cells"]:
         cells()
+        return
+    if sys.argv[1:] == ["dropout"]:
+        dropout()
+        return
+    if sys.argv[1:] == ["open_label"]:
+        open_label()
         return
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     p = predict(load_protocol("mist"), Settings(threads=default_threads()), folder=folder)
