@@ -13,7 +13,7 @@ from stemtrial.therapy.routes import route
 from stemtrial.trial.protocol import Protocol
 from stemtrial.trial.regimen import Choice, Treatment
 
-_SPOKEN = {"ahsct": "aHSCT", "msc": "MSC", "nsc": "NSC", "ipsc_opc": "iPSC-OPC", "treg": "Treg"}
+_SPOKEN = {"ahsct": "aHSCT", "msc": "MSC", "nsc": "NSC", "ipsc_opc": "iPSC-OPC", "treg": "Treg", "amx0035": "AMX0035"}
 _PRODUCTS = {"bone-marrow-ntf-autologous": "MSC-NTF", "npc-gdnf-allogeneic": "NPC-GDNF"}
 """Products that the field knows by a name of their own."""
 _ROUTES = {
@@ -38,7 +38,7 @@ def spoken(entry: Treatment | Choice) -> str:
 
 def spoken_arm(protocol: Protocol, arm: str) -> str:
     """Return what an arm gets, in words that stand without the protocol."""
-    nothing = "placebo" if protocol.design == "randomised" else "untreated"
+    nothing = "placebo" if protocol.design == "randomised" and protocol.blinding.patient == "blind" else "untreated"
     return " + ".join(dict.fromkeys(spoken(e) for e in protocol.arms[arm].regimen)) or nothing
 
 

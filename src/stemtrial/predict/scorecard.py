@@ -14,10 +14,11 @@ from stemtrial.evidence import Outcome, Study, studies, term_of
 from stemtrial.evidence.schema import VALUELESS_STATISTICS
 from stemtrial.predict.estimate import STATISTICS
 from stemtrial.predict.families import families, families_of, families_of_study, families_of_therapies
-from stemtrial.predict.labels import spoken_arm
+from stemtrial.predict.labels import arm_labels, spoken_arm
 from stemtrial.predict.misses import why
 from stemtrial.predict.obstacles import refuse
 from stemtrial.predict.page import DISCLAIMER
+from stemtrial.predict.rows import POOLED
 from stemtrial.predict.run import Settings, predict, run_id_of
 from stemtrial.predict.score import Row, Z, coverages, declare, family_of, order
 from stemtrial.predict.summary import interval_of
@@ -210,8 +211,13 @@ def _rows(e: Entry, study: Study, estimates: list[Row]) -> list[Row]:
 
 def _labels(protocol: Protocol | None, arm: Any) -> str:
     """Who a row is about, in words that stand without the protocol."""
+    if arm == POOLED:
+        return POOLED
     names = [arm] if isinstance(arm, str) else arm
-    return " vs ".join(names) if protocol is None else " vs ".join(spoken_arm(protocol, a) for a in names)
+    told = list(names) if protocol is None else [spoken_arm(protocol, a) for a in names]
+    if protocol is not None and len(set(told)) < len(told):  # both get it, one of them later or in another dose
+        told = [arm_labels(protocol)[a] for a in names]
+    return " vs ".join(told)
 
 
 def _inside(row: Row, interval: str) -> bool | None:
