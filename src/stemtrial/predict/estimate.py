@@ -81,7 +81,7 @@ def _one(row: Row, a: Analysed) -> Floats:
     if isinstance(row.arm, tuple):
         treated, include = a.arm == row.arm[0], a.of(row.arm[0]) | a.of(row.arm[1])
     else:
-        treated, include = None, a.of(row.arm)
+        treated, include = None, a.kept if row.pooled else a.of(row.arm)
     definition = find(row.endpoint)
     if row.estimator in ("per_scan", "per_scan_ratio"):
         return _per_scan(row, a, treated, include)

@@ -83,13 +83,31 @@ SCALES = {
     ("1e3", "clones"): 1000.0,
 }
 """(unit of the estimator, unit of the publication) -> factor."""
+POOLED = "all arms"
+"""What a row is called that takes all arms together; no arm can be, for the space."""
 NEAR_YEARS = 0.03
 """A published time is rounded: 96 weeks are 1.84 years and stand as 1.85."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """What one estimate is: endpoint, estimator, who, when, in which unit; and the outcome that it predicts."""
+    """What one estimate is: endpoint, estimator, who, when, in which unit; and the outcome that it predicts.
+
+    Parameters
+    ----------
+    endpoint, estimator : str
+        As in the protocol.
+    arm : str or tuple of str
+        The arm, both arms of a contrast, or :data:`POOLED`.
+    time_years : float or None
+        Since randomisation; None for the whole follow-up.
+    statistic, unit : str
+        As the outcome tells it, where there is one.
+    outcome_id : str or None
+        The outcome that it predicts.
+    pooled : tuple of str
+        The arms that are taken together, else empty.
+    """
 
     endpoint: str
     estimator: str
@@ -98,16 +116,17 @@ class Row:
     statistic: str
     unit: str
     outcome_id: str | None
+    pooled: tuple[str, ...] = ()
 
     @property
     def arms(self) -> tuple[str, ...]:
-        """The arm, or both arms of a contrast."""
-        return (self.arm,) if isinstance(self.arm, str) else self.arm
+        """The arm, both arms of a contrast, or all that are taken together."""
+        return self.pooled or ((self.arm,) if isinstance(self.arm, str) else self.arm)
 
     @property
     def key(self) -> str:
         """A name for columns and files."""
-        arm = " - ".join(self.arms)
+        arm = self.arm if isinstance(self.arm, str) else " - ".join(self.arm)
         told = self.estimator if self.estimator in SECOND else self.statistic
         return "|".join([self.endpoint, told, arm, "" if self.time_years is None else f"{self.time_years:g}"])
 
@@ -130,6 +149,10 @@ def _rows_of_use(protocol: Protocol, use: EndpointUse, outcomes: Mapping[str, Ou
     contrasts = [(a, protocol.control) for a in treated]
     arms: list[str | tuple[str, str]] = list(contrasts) if use.estimator in CONTRASTS else list(protocol.arms)
     times: tuple[float | None, ...] = use.at_years or (None,)
+    if use.pooled:
+        together = tuple(protocol.arms)
+        made = [Row(use.id, use.estimator, POOLED, t, statistic, unit, None, together) for t in times]
+        return _tied(made, use, outcomes)
     made = [Row(use.id, use.estimator, arm, t, statistic, unit, None) for t in times for arm in arms]
     if use.estimator == "negative_binomial":
         made += [Row(use.id, use.estimator, c, t, "rate_ratio", "1", None) for t in times for c in contrasts]
@@ -169,6 +192,8 @@ def _of_same_arms(row: Row, o: Outcome) -> bool:
     """Whether estimate and outcome are of the same arms; of a crossover publications name treatments, not orders."""
     if row.estimator == "crossover_difference":
         return len(o.arms) == 2 and o.arms[0] == row.arm[0]
+    if row.pooled:  # in any order; groups that a record names by capitals have small letters in a protocol
+        return sorted(a.lower() for a in o.arms) == sorted(row.pooled)
     return o.arms == row.arms
 
 

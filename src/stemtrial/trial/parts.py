@@ -128,6 +128,7 @@ AT_VISITS = {
 }
 _AT_TIMES = {"kaplan_meier", "kaplan_meier_complement", *AT_VISITS}
 _WITHOUT_TIMES = {"cox", "logrank", "median_time"}
+_COMPARING = {*CONTRASTS, "cafs_mean"}  # a mean rank is one among all arms
 
 
 def fail(loc: Sequence[str | int], message: str) -> NoReturn:
@@ -319,12 +320,15 @@ class EndpointUse(Part):
         and median_time, else optional (whole follow-up).
     predicts : tuple of str
         Outcomes of the reproduced study, ``burt2019_mist#7``.
+    pooled : bool
+        Whether all arms of the protocol are taken together, as small series publish them; else one estimate an arm.
     """
 
     id: str
     estimator: Estimator
     at_years: tuple[Positive, ...] = ()
     predicts: tuple[OutcomeId, ...] = ()
+    pooled: Annotated[bool, Strict()] = False
 
     @model_validator(mode="after")
     def _fits_its_estimator(self, info: ValidationInfo) -> EndpointUse:
@@ -335,6 +339,8 @@ class EndpointUse(Part):
             fail(("at_years",), f"is missing; {self.estimator} needs times, e.g. at_years: [1, 2]")
         if self.estimator in _WITHOUT_TIMES and self.at_years:
             fail(("at_years",), f"means nothing with {self.estimator}, which uses the whole follow-up; remove it")
+        if self.pooled and self.estimator in _COMPARING:
+            fail(("pooled",), f"means nothing with {self.estimator}, which compares arms; remove it")
         for i, (a, b) in enumerate(itertools.pairwise(self.at_years)):
             if b <= a:
                 fail(("at_years", i + 1), f"{b:g} does not come after {a:g}; list the years in ascending order")
@@ -360,10 +366,10 @@ class Endpoints(Part):
 
     @model_validator(mode="after")
     def _once_each(self) -> Endpoints:
-        uses: set[tuple[str, str]] = set()
+        uses: set[tuple[str, str, bool]] = set()
         claimed: dict[str, str] = {}
         for loc, endpoint in self.located():
-            use = (endpoint.id, endpoint.estimator)
+            use = (endpoint.id, endpoint.estimator, endpoint.pooled)
             if use in uses:
                 fail((*loc, "id"), f"'{endpoint.id}' with {endpoint.estimator} stands twice; join their at_years")
             uses.add(use)

@@ -333,6 +333,64 @@ def test_a_published_time_finds_the_nearest_estimate_and_no_far_one(mist):
     assert not any(r.outcome_id == "s#1" for r in asked(mist, [("edss", "mean", (1.0, 2.0), "s#1")], pub))
 
 
+# -- all arms together ------------------------------------------------------------------------------------------------
+def pooled(protocol, *uses, study=None):
+    """Rows of endpoints over all arms."""
+    free = [EndpointUse(id=i, estimator=e, at_years=at, predicts=tuple(p), pooled=True) for i, e, at, *p in uses]
+    endpoints = protocol.endpoints.model_copy(update={"primary": free[0], "secondary": tuple(free[1:])})
+    return rows_of(protocol.model_copy(update={"endpoints": endpoints}), study)
+
+
+def test_arms_taken_together_are_one_row_of_all_patients(mist, tables):
+    a = Analysed(tables, mist)
+    uses = [("edss_change", "mean", (1.0, 2.0)), ("relapse_free", "proportion", (2.0,)), ("relapse_rate", "rate", ())]
+    rows = pooled(mist, *uses)
+    assert [(r.arm, r.arms, r.time_years) for r in rows] == [
+        ("all arms", ("hsct", "dmt"), t) for t in (1.0, 2.0, 2.0, None)
+    ]
+    assert rows[0].key == "edss_change|mean_change|all arms|1"
+    together = estimate(rows, a)
+    apart = numbers_of(mist, tables, *uses)
+    n = {arm: a.of(arm).sum(1) for arm in mist.arms}
+    share = sum(n[k] * apart[f"relapse_free|proportion|{k}|2"] for k in n) / sum(n.values())
+    np.testing.assert_allclose(together[2], share)
+    for row, x in zip(rows, together, strict=True):
+        of_arms = [apart[row.key.replace("all arms", k)] for k in n]
+        between = np.clip(x, np.min(of_arms, axis=0), np.max(of_arms, axis=0))
+        np.testing.assert_allclose(x, between, err_msg=row.key)
+
+
+def test_rates_of_all_arms_have_no_ratio(mist):
+    rows = pooled(mist, ("relapse_rate", "negative_binomial", (2.0,)))
+    assert [(r.arm, r.statistic) for r in rows] == [("all arms", "rate_per_year")]
+
+
+def test_an_outcome_of_all_arms_is_tied_whatever_their_order_and_case(mist):
+    both = outcome(1, ["DMT", "hsct"], "relapse_free", "count", 2.0, value=3.0)
+    one = outcome(2, "dmt", "relapse_free", "count", 2.0, value=3.0)
+    (row,) = pooled(mist, ("relapse_free", "proportion", (2.0,), "s#2", "s#1"), study=Published(both, one))
+    assert (row.outcome_id, row.statistic, row.unit) == ("s#1", "count", "patients")
+    by_arm = asked(mist, [("relapse_free", "proportion", (2.0,), "s#1")], Published(both))
+    assert not any(r.outcome_id for r in by_arm)
+
+
+def test_an_endpoint_stands_by_arm_and_over_all_arms(mist, tables):
+    use = {"id": "relapse_free", "estimator": "proportion"}
+    both = type(mist.endpoints).model_validate({"primary": use, "secondary": [use | {"pooled": True}]})
+    rows = rows_of(mist.model_copy(update={"endpoints": both}), None)
+    assert [r.arm for r in rows] == ["hsct", "dmt", "all arms"]
+    found = estimate(rows, Analysed(tables, mist))
+    assert len(np.unique(found[2])) > 1
+    with pytest.raises(ValueError, match="stands twice"):
+        type(mist.endpoints).model_validate({"primary": use | {"pooled": True}, "secondary": [use | {"pooled": True}]})
+
+
+@pytest.mark.parametrize("estimator", ["cox", "odds_ratio", "random_slope_difference", "cafs_mean", "cafs_p_value"])
+def test_what_compares_arms_cannot_take_them_together(estimator):
+    with pytest.raises(ValueError, match="compares arms"):
+        EndpointUse(id="cafs", estimator=estimator, pooled=True)
+
+
 # -- size, care, chunks ----------------------------------------------------------------------------------------------
 def test_scaling_keeps_proportions():
     p = load_protocol("mist")

@@ -80,6 +80,7 @@ def test_rows_are_those_of_the_run_with_what_the_scorecard_adds(card):
 
 def test_arms_are_named_by_what_they_get(card):
     assert {r["arms"] for r in card["rows"]} == {"aHSCT", "drugs", "aHSCT vs drugs"}
+    assert module._labels(load_protocol("mist"), "all arms") == "all arms"
 
 
 def test_every_outcome_of_a_study_with_a_role_is_predicted_or_said_why(card):

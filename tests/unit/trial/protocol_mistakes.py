@@ -120,6 +120,7 @@ BAD = [
     ('estimator: cox', 'estimator: kaplan-meier', 'estimator', "endpoints.primary.estimator: 'kaplan-meier' is not known; did you mean 'kaplan_meier' or 'kaplan_meier_complement'?"),
     ('estimator: cox', 'estimator: kaplan_meier', 'primary', 'endpoints.primary.at_years: is missing; kaplan_meier needs times, e.g. at_years: [1, 2]'),
     ('estimator: cox', 'estimator: cox, at_years: [1]', 'at_years', 'endpoints.primary.at_years: means nothing with cox, which uses the whole follow-up; remove it'),
+    ('estimator: cox', 'estimator: cox, pooled: true', 'pooled', 'endpoints.primary.pooled: means nothing with cox, which compares arms; remove it'),
     ('at_years: [1, 2]', 'at_years: [2, 1]', '1]},', 'endpoints.secondary.0.at_years.1: 1 does not come after 2; list the years in ascending order'),
     ('at_years: [1, 2]', 'at_years: [1, 3]', '3]},', 'endpoints.secondary.0.at_years.1: 3 is after the last visit, month 24; use less'),
     ('at_years: [1, 2]', 'at_years: [1.5]', '1.5]', 'endpoints.secondary.0.at_years.0: 1.5 years is near no visit; add month 18 to visits.months'),
