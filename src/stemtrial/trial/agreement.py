@@ -173,12 +173,8 @@ def _of_its_disease(p: Protocol) -> Iterator[tuple[Loc, str]]:
         for name in population.resemble or {}:
             if name not in known:
                 yield (*loc, "resemble", name), foreign("variable", name, known)
-    for i, rule in enumerate(p.rules):
-        for key in ("when", "after"):
-            if p.disease != "ms" and getattr(rule, key, None) == "relapse":
-                yield ("rules", i, key), f"there are no relapses in {p.disease}; name an endpoint"
-    if p.disease != "ms" and p.visits.at_relapse:
-        yield ("visits", "at_relapse"), f"there are no relapses in {p.disease}; remove it"
+    if p.disease != "ms":
+        yield from _relapses_and_scans(p)
     for below, use in p.endpoints.located():
         if use.id in definitions() and p.disease not in diseases_of(use.id):
             of = [name for name in definitions() if p.disease in diseases_of(name)]
@@ -188,6 +184,31 @@ def _of_its_disease(p: Protocol) -> Iterator[tuple[Loc, str]]:
             refuse_in(p.disease, therapy, settings)
         except FieldError as e:
             yield (*loc, *((e.field,) if loc[-1] != "of" else ())), str(e)
+
+
+def _relapses_and_scans(p: Protocol) -> Iterator[tuple[Loc, str]]:
+    """Yield what a protocol says of relapses and scans, which its disease does not have."""
+    none = f"there are no relapses in {p.disease}; "
+    events: list[tuple[Loc, Any]] = [
+        (("rules", i, key), getattr(rule, key, None)) for i, rule in enumerate(p.rules) for key in ("when", "after")
+    ]
+    events += [
+        (("arms", name, "regimen", i, "switch_on"), getattr(entry, "switch_on", None))
+        for name, arm in p.arms.items()
+        for i, entry in enumerate(arm.regimen)
+    ]
+    for loc, event in events:
+        if event == "relapse":
+            yield loc, f"{none}name an endpoint"
+    if p.visits.at_relapse:
+        yield ("visits", "at_relapse"), f"{none}remove it"
+    if p.relapse_treatment == "none":
+        yield ("relapse_treatment",), f"{none}remove it"
+    if p.ascertainment is not None:
+        yield ("ascertainment",), f"{none}remove it"
+    if p.visits.mri_months != p.visits.months:
+        key = "mri_weeks" if p.visits.weeks else "mri_months"
+        yield ("visits", key), f"there are no scans in {p.disease}; remove it"
 
 
 def _given(p: Protocol) -> Iterator[tuple[Loc, str, Settings]]:

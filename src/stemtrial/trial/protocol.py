@@ -110,7 +110,7 @@ class Protocol(Part):
     def _fill_defaults(self) -> Protocol:
         sizes = {name: arm.n for name, arm in self.arms.items()}
         courses = {c for arm in self.arms.values() for c in _courses(self, arm)}
-        told = {self.ascertained(c) for c in courses}
+        told = {self.ascertained(c) for c in courses} if self.disease == "ms" else {self.ascertainment}
         default = "randomised" if self.randomisation is not None else "single_arm" if len(self.arms) == 1 else None
         return self.filled(
             control=self.control or list(self.arms)[-1],

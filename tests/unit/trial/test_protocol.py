@@ -272,9 +272,43 @@ def test_identity_knows_what_matters(load):
     assert len(others) == len(OTHER)
 
 
+ALS = ROOT / "src/stemtrial/trial/protocols/study-19.yaml"
+AT_RELAPSE = {"therapy": "choice", "of": {"edaravone": 1}, "switch_on": "relapse"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("relapse_treatment",), "none", "relapse_treatment: there are no relapses in als; remove it"),
+        (("ascertainment",), "open", "ascertainment: there are no relapses in als; remove it"),
+        (("visits", "at_relapse"), True, "visits.at_relapse: there are no relapses in als; remove it"),
+        (("visits", "mri_weeks"), [0, 24], "visits.mri_weeks: there are no scans in als; remove it"),
+        (("rules", 0, "after"), "relapse", "rules.0.after: there are no relapses in als; name an endpoint"),
+        (("arms", "placebo", "regimen", 0), AT_RELAPSE,
+         "arms.placebo.regimen.0.switch_on: there are no relapses in als; name an endpoint"),
+        (("population", "era"), 1.0, "population.era: means nothing in als; remove it"),
+        (("population", "course"), "rrms", "population.course: course 'rrms' is not of als; valid: als"),
+        (("population", "care_before_entry"), "platform_drugs",
+         "population.care_before_entry: care 'platform_drugs' is not of als; valid: none, riluzole"),
+    ],
+)  # fmt: skip
+def test_what_belongs_to_ms_is_refused_in_als(tmp_path, path, value, message):
+    data = json.loads(json.dumps(load_yaml(ALS)[0])) | {"rules": [{"hazard": "drop_out", "per_year": 0.1}]}
+    place = data
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    (tmp_path / "t.yaml").write_text(json.dumps(data, indent=1))
+    with pytest.raises(InputError) as caught:
+        load_protocol(tmp_path / "t.yaml")
+    assert str(caught.value).endswith(f": {message}")
+
+
 def test_a_protocol_survives_its_own_dump(load):
     p = load(SMALL)
     assert Protocol.model_validate(json.loads(p.model_dump_json()), context={"endpoint_ids": IDS}) == p
+    als = load_protocol(ALS)
+    assert Protocol.model_validate(json.loads(als.model_dump_json())) == als
 
 
 @given(st.data())
