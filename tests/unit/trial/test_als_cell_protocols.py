@@ -3,9 +3,11 @@
 import math
 from collections import Counter
 
+import numpy as np
 import pytest
 from test_protocols_a import FOLDER, leaves
 
+from stemtrial.cohort.eligibility import parse_rule
 from stemtrial.evidence import study
 from stemtrial.evidence.schema import CONTEXT_ANALYSES
 from stemtrial.predict.estimate import rows_of
@@ -15,32 +17,33 @@ from stemtrial.trial.source import load_yaml
 
 # Name -> the study, and its outcomes that no estimate predicts: number -> why.
 #   ambiguous: the sign is not sure.   any cause: counts illness that has no cause in the therapy.   baseline: Table 1
-#   shows it.   conduct: who was treated, stayed or left.   number: none is published.   pooled: over arms that get
-#   different things.   rule: no rule or definition that a visit could follow.   split: patients by what happened to
-#   them.   subgroup: of some patients, found after the fact.   unmeasured: no instrument or estimator gives it.
+#   shows it.   conduct: who was treated, stayed or left.   number: none is published.   rule: no rule or definition
+#   that a visit could follow.   split: patients by what happened to them.   subgroup: of some patients, found after
+#   the fact.   unmeasured: no instrument or estimator gives it.
 REPRODUCED = {
     "alsummit": (
         "alsummit2024_lenzumestrocel_p3",
         {1: "conduct", 2: "number", **dict.fromkeys(range(3, 11), "subgroup"), 11: "number", 12: "number"},
     ),
-    "astrorx": ("gotkine2023_astrorx", {5: "pooled", 6: "rule"}),
+    "astrorx": ("gotkine2023_astrorx", {5: "rule", 6: "rule"}),
     "baloh-2022": ("baloh2022_cns10gdnf", {**dict.fromkeys(range(1, 6), "baseline"), 6: "number", 7: "unmeasured"}),
     "barczewska-2019": ("barczewska2019_wjmsc", {2: "any cause"}),
     "barczewska-2020": ("barczewska2020_wjmsc", {4: "unmeasured"}),
     "karussis-2010-als": ("karussis2010_msc_als", {1: "baseline", 2: "number"}),
     "mazzini-2015": ("mazzini2015_hnsc", {}),
     "mazzini-2019": ("mazzini2019_hnsc", {4: "rule"}),
+    "nabavi-2019": ("nabavi2019_bmmsc", {2: "any cause"}),
     "nsi-566-phase1": ("glass2012_nsi566", {1: "conduct", 2: "rule"}),
     "nsi-566-phase2": (
         "glass2016_nsi566_p2",
-        {1: "conduct", 2: "pooled", 3: "split", 4: "split", 5: "pooled", 6: "rule"},
+        {1: "conduct", 3: "split", 4: "split", 6: "rule"},
     ),
     "nurown-phase2": ("berry2019_nurown_p2", dict.fromkeys((1, 2, 3), "number")),
     "nurown-phase3": ("cudkowicz2022_nurown_p3", dict.fromkeys(range(8, 44), "subgroup")),
     "oh-2018": ("oh2018_lenzumestrocel_p2", {14: "number"}),
     "petrou-2016": (
         "petrou2016_mscntf",
-        {2: "ambiguous", 3: "unmeasured", 7: "unmeasured", **dict.fromkeys((8, 9, 10, 11), "pooled")},
+        {2: "ambiguous", 3: "unmeasured", 7: "unmeasured", 10: "ambiguous"},
     ),
     "petrou-2021-als": ("petrou2021_msc_repeat", dict.fromkeys((2, 3, 4, 5), "rule")),
     "shamsaei-2023": ("shamsaei2023_bmmsc", {}),
@@ -51,6 +54,7 @@ REPRODUCED = {
     "treg-2022": ("thonhoff2022_treg", {1: "conduct", 2: "conduct"}),
 }
 TOLD = "article-nsc-als"
+BEGUN = ("alsfrs_r_18_weeks_ago", "svc_pct_18_weeks_ago")
 BLIND = ["alsummit", "nurown-phase2", "nurown-phase3", "treg-2022"]
 # Arms of a protocol that the record of its study names otherwise, or that another study holds.
 ALSO = {
@@ -143,8 +147,6 @@ def test_every_outcome_is_predicted_or_listed_with_the_reason(reproduced):
             assert record.sealed == (o.value is None), o.outcome_id
         elif reasons[k] == "number":
             assert o.value is None
-        elif reasons[k] == "pooled":
-            assert len(o.arms) > 1
         elif reasons[k] == "baseline":
             assert "baseline" in o.endpoint
         elif reasons[k] == "subgroup":
@@ -152,9 +154,39 @@ def test_every_outcome_is_predicted_or_listed_with_the_reason(reproduced):
     assert set(reasons) <= set(range(1, len(record.outcomes) + 1))
 
 
+def test_outcomes_of_several_groups_are_of_all_their_patients(reproduced):
+    protocol, record = reproduced
+    several = {o.outcome_id: o.arms for o in record.outcomes if len(o.arms) > 1}
+    for row in rows_of(protocol, record):
+        if row.outcome_id in several and isinstance(row.arm, str):
+            assert row.arm == "all arms"
+            assert {a.upper() for a in row.arms} == {a.upper() for a in several[row.outcome_id]}, row.outcome_id
+
+
+def test_a_run_in_begins_with_the_published_limits_and_ends_without_others():
+    for name, limits in {"nurown-phase3": (25, 65), "alsummit": (31, 40)}.items():
+        rules = [parse_rule(text) for text in load_protocol(name).population.eligibility]
+        asked = {v for r in rules for v in r.variables}
+        assert {"alsfrs_r_18_weeks_ago", "svc_pct_18_weeks_ago", "alsfrs_r_slope_run_in_18_weeks"} <= asked, name
+        assert not {"alsfrs_r", "svc_pct", "fvc_pct"} & asked, name
+        begun = {k: np.array([b - 0.5, b + 0.5]) for k, b in zip(BEGUN, limits, strict=True)}
+        for rule in rules:
+            if rule.variables <= set(BEGUN):
+                assert rule.evaluate(begun).tolist() == [False, True], rule.text
+
+
+def test_the_scale_of_forty_points_is_that_of_48_without_the_items_that_it_lacks():
+    rules = [parse_rule(text) for text in load_protocol("nabavi-2019").population.eligibility]
+    (rule,) = (r for r in rules if "orthopnoea" in r.variables)
+    total, orthopnoea = (x.ravel().astype(float) for x in np.meshgrid(np.arange(20, 49), np.arange(5)))
+    of_forty = total - orthopnoea - 4
+    passed = rule.evaluate({"alsfrs_r": total, "orthopnoea": orthopnoea})
+    assert passed.tolist() == (of_forty >= 24).tolist()
+
+
 def test_sealed_results_are_not_known_to_a_protocol():
     sealed = [name for name, (of, _) in REPRODUCED.items() if study(of).role == "sealed"]
-    assert sealed == ["petrou-2021-als"]
+    assert sealed == ["nabavi-2019", "petrou-2021-als"]
     assert all(o.value is None for name in sealed for o in study(REPRODUCED[name][0]).outcomes)
 
 
