@@ -42,6 +42,14 @@ def everything() -> Any:
 
 
 @pytest.fixture(scope="session")
+def everything_als() -> Any:
+    """The patient with ALS with all families: the one kernel of ALS that tests compile, wherever it will do."""
+    from stemtrial.therapy import acting_on, compose
+
+    return compose("als", acting_on("als"))
+
+
+@pytest.fixture(scope="session")
 def point() -> dict[str, float]:
     """Point values of all parameters."""
     from stemtrial.parameters import point_draw
@@ -51,13 +59,17 @@ def point() -> dict[str, float]:
 
 @pytest.fixture(scope="session")
 def people(point: dict[str, float]) -> Callable[..., Any]:
-    """Function (kernel, n, ...) -> Population of different people at onset."""
-    from stemtrial.cohort.ms.population import people_at_onset
+    """Function (kernel, n, ...) -> Population of different people at onset of the kernel's disease."""
+    from stemtrial.cohort.als.population import people_at_onset as with_als
+    from stemtrial.cohort.ms.population import people_at_onset as with_ms
 
     def make(kernel: Any, n: int, *, replicate: int = 0, first: int = 0, p: Any = None, **state: Any) -> Any:
         index = np.arange(first, first + n, dtype=np.uint64)
         year, duration = np.full(n, 2008.0), np.full(n, 5.0)
-        constants, start = people_at_onset(7, index, p or point, entry_year=year, duration_years=duration)
+        if kernel.model.name == "als":
+            constants, start = with_als(7, index, p or point)
+        else:
+            constants, start = with_ms(7, index, p or point, entry_year=year, duration_years=duration)
         return kernel.population(replicate, index, constants, start | state)
 
     return make
@@ -80,6 +92,20 @@ def recruits(mist: Any, everything: Any) -> Any:
     from stemtrial.trial.recruiting import care_of
 
     return recruit(everything, point_draw(), 0, care_of(mist), mist.population.criteria, 400, threads=2)
+
+
+@pytest.fixture(scope="session")
+def recruits_als(everything_als: Any) -> Any:
+    """People with ALS who may enter a trial, on riluzole where they take it, from batches of 4,000."""
+    from stemtrial.cohort import recruit as room
+    from stemtrial.cohort.clinic import Care
+    from stemtrial.cohort.eligibility import Eligibility
+    from stemtrial.parameters import point_draw
+
+    care = Care("als", "als", "riluzole", (2005.7, 2016.5))
+    with pytest.MonkeyPatch.context() as m:
+        m.setattr(room, "BATCH", 4000)
+        return room.recruit(everything_als, point_draw(), 0, care, Eligibility(["age_years >= 18"]), 400, threads=2)
 
 
 @pytest.fixture

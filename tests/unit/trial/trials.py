@@ -9,6 +9,17 @@ from stemtrial.trial.protocol import Protocol
 
 REPLICATES = 60
 TERMINAL = ("completed", "dropped_out", "died")
+OF_DISEASE = {
+    "ms": {
+        "population": {"course": "rrms", "care_before_entry": "platform_drugs", "eligibility": ["age_years >= 18"]},
+        "endpoints": {"primary": {"id": "relapse_rate", "estimator": "rate"}},
+    },
+    "als": {
+        "population": {"course": "als", "care_before_entry": "riluzole", "eligibility": ["age_years >= 18"]},
+        "endpoints": {"primary": {"id": "overall_survival", "estimator": "proportion"}},
+    },
+}
+"""What a protocol says of its disease, where a test says nothing."""
 
 
 def rows(table, **where):
@@ -21,10 +32,11 @@ def rows(table, **where):
 class Run:
     """A conducted trial with one number for each patient of each replicate."""
 
-    def __init__(self, protocol, recruits, kernel, p, seed=1, replicates=REPLICATES):
-        self.protocol = protocol
+    def __init__(self, protocol, recruits, kernel, p, seed=1, replicates=REPLICATES, truth=False):
+        self.protocol, self.recruits, self.kernel = protocol, recruits, kernel
         self.size = sum(a.n for a in protocol.arms.values())
-        self.trial = conduct(protocol, recruits, kernel, p, seed, replicates=range(replicates), threads=2)
+        which = range(replicates)
+        self.trial = conduct(protocol, recruits, kernel, p, seed, replicates=which, threads=2, truth=truth)
         self.t = self.trial.tables
         self.n = replicates * self.size
 
@@ -45,14 +57,30 @@ class Run:
         return day, event
 
 
-def protocol(arms, *, months=(0, 6, 12, 18, 24), rules=(), window=20, endpoint="relapse_rate", **more) -> Protocol:
+class Trials:
+    """Conducts small protocols of one disease."""
+
+    def __init__(self, disease, recruits, kernel, point):
+        self.disease, self.recruits, self.kernel, self.point = disease, recruits, kernel, point
+
+    def protocol(self, arms, **more):
+        return protocol(arms, disease=self.disease, **more)
+
+    def __call__(self, arms, *, replicates=6, seed=1, changes=None, truth=False, **more):
+        p = self.point | (changes or {})
+        return self.run(self.protocol(arms, **more), p, seed=seed, replicates=replicates, truth=truth)
+
+    def run(self, plan, p=None, **more):
+        return Run(plan, self.recruits, self.kernel, p or self.point, **more)
+
+
+def protocol(arms, *, months=(0, 6, 12, 18, 24), rules=(), window=20, disease="ms", **more) -> Protocol:
     data = {
-        "protocol": "test", "title": "test", "disease": "ms",
-        "population": {"course": "rrms", "care_before_entry": "platform_drugs", "eligibility": ["age_years >= 18"]},
+        "protocol": "test", "title": "test", "disease": disease,
         "accrual": {"start": "2005-09", "end": "2016-07", "closure": "2030-01"},
         "blinding": {"patient": "blind", "rater": "blind"},
-        "arms": arms, "visits": {"months": list(months), "window_days": window, "at_relapse": True},
-        "rules": list(rules), "endpoints": {"primary": {"id": endpoint, "estimator": "rate"}},
+        "arms": arms, "visits": {"months": list(months), "window_days": window, "at_relapse": disease == "ms"},
+        "rules": list(rules), **OF_DISEASE[disease],
     }  # fmt: skip
     if len(arms) > 1:
         data["randomisation"] = {"ratio": dict.fromkeys(arms, 1), "block_sizes": [2 * len(arms)]}
@@ -61,3 +89,8 @@ def protocol(arms, *, months=(0, 6, 12, 18, 24), rules=(), window=20, endpoint="
 
 AHSCT = {"therapy": "ahsct", "conditioning": "cyclophosphamide-atg", "mobilisation": "cyclophosphamide-gcsf",
          "cells_1e6_per_kg": 5.0, "cd34_selected": "no"}  # fmt: skip
+CELLS = {"therapy": "msc", "product": "bone-marrow-autologous", "route": "intrathecal", "dose_1e6": 60.0,
+         "courses": 2, "every_days": 28}  # fmt: skip
+SHAM = CELLS | {"dose_1e6": 0.0}
+NEEDLES = {"therapy": "nsc", "product": "foetal-spinal-allogeneic", "route": "intraspinal", "dose_1e6": 8.0,
+           "segments": "cervical_and_lumbar", "immunosuppression": "tacrolimus"}  # fmt: skip
