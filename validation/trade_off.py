@@ -72,19 +72,43 @@ def main() -> None:
         SLOW: {v: slow_recovery(v, n) for v in SWEEPS[SLOW]},
         CHILDREN: {v: children(v, n) for v in SWEEPS[CHILDREN]},
     }
+    show(found, BANDS, "trade-off.png", 4)
+
+
+def show(
+    found: Mapping[str, Mapping[float, Mapping[str, float]]], bands: Mapping[str, tuple[float, float]], image: str,
+    columns: int,
+) -> None:  # fmt: skip
+    """Print a table and draw a row of panels for each constant that was varied.
+
+    Parameters
+    ----------
+    found : mapping
+        Constant -> its value -> target -> what the model gives.
+    bands : mapping of str to (low, high)
+        Limits of each target.
+    image : str
+        File below ``docs/images``.
+    columns : int
+        Panels of a row.
+    """
     panels = [(name, key) for name, rows in found.items() for key in next(iter(rows.values()))]
-    figure = make_subplots(rows=2, cols=4, subplot_titles=[key for _, key in panels], horizontal_spacing=0.07)
+    rows_of_panels = -(-len(panels) // columns)
+    figure = make_subplots(
+        rows=rows_of_panels, cols=columns, subplot_titles=[key for _, key in panels], horizontal_spacing=0.07
+    )
     for i, (name, key) in enumerate(panels):
-        row, col = i // 4 + 1, i % 4 + 1
+        row, col = i // columns + 1, i % columns + 1
         x, y = list(found[name]), [r[key] for r in found[name].values()]
         margin = 0.15 * (max(y) - min(y))
         shown = (min(y) - margin, max(y) + margin)
-        band = [min(max(edge, shown[0]), shown[1]) for edge in BANDS[key]]
+        band = [min(max(edge, shown[0]), shown[1]) for edge in bands[key]]
         figure.add_scatter(x=x, y=y, row=row, col=col, mode="lines+markers", line={"color": "#264653"})
         figure.add_hrect(*band, row=row, col=col, fillcolor="#2a9d8f", opacity=0.18, line_width=0)
         figure.add_vline(registry()[name].value, row=row, col=col, line={"dash": "dot", "color": "#888888"})
         figure.update_yaxes(range=shown, row=row, col=col)
         figure.update_xaxes(title_text=name, title_font_size=11, row=row, col=col)
+    figure.update_annotations(font_size=12)
     figure.update_layout(showlegend=False, template="plotly_white", font_size=12, margin={"t": 40, "l": 40, "r": 20})
     for name, rows in found.items():
         keys = list(next(iter(rows.values())))
@@ -92,11 +116,11 @@ def main() -> None:
         for value, r in rows.items():
             here = " (as set)" if value == registry()[name].value else ""
             print(f"| {value:g}{here} | " + " | ".join(f"{r[k]:.2f}" for k in keys) + " |")
-        print("| target | " + " | ".join(f"{BANDS[k][0]:g} to {BANDS[k][1]:g}" for k in keys) + " |")
+        print("| target | " + " | ".join(f"{bands[k][0]:g} to {bands[k][1]:g}" for k in keys) + " |")
     sys.path.insert(0, str(ROOT / "docs"))
     from figures import picture  # type: ignore[import-not-found]  # docs is no package
 
-    picture([go.Figure(figure)], ROOT / "docs" / "images" / "trade-off.png", 1200, 560)
+    picture([go.Figure(figure)], ROOT / "docs" / "images" / image, 1200, 280 * rows_of_panels)
 
 
 if __name__ == "__main__":
