@@ -65,12 +65,26 @@ def picture(figures: list, path: Path, width: int, height: int) -> None:
         subprocess.run(command, check=True, capture_output=True)
 
 
-def natural(people: int = 5000, years: int = 60) -> None:
-    """Simulate the natural history, draw it, and put its comparison into docs/natural_history.md."""
-    history = natural_history(people=people, years=years, threads=default_threads())
+NATURAL = {
+    "ms": (
+        60,
+        ("disability-relapsing", "survival"),
+        "natural-history.png",
+        "comparison",
+        " of each kind and year of onset",
+    ),
+    "als": (10, ("survival-site", "kings"), "natural-history-als.png", "comparison of als", ""),
+}
+"""By disease: years of follow-up, pictures, their file, the mark of the table, whose number the size is."""
+
+
+def natural(disease: str, people: int = 5000) -> None:
+    """Simulate a natural history, draw it, and put its comparison into docs/natural_history.md."""
+    years_, shown_, file, mark, each = NATURAL[disease]
+    history = natural_history(disease=disease, people=people, years=years_, threads=default_threads())
     drawn = {p["id"]: p for p in as_data(history)["pictures"]}
     figures = []
-    for ident in ("disability-relapsing", "survival"):
+    for ident in shown_:
         fig = natural_curves(drawn[ident])
         lines = [t for t in fig.data if t.mode == "lines" and t.line.width != 0]
         for line, curve in zip(lines, drawn[ident]["curves"], strict=True):
@@ -81,17 +95,11 @@ def natural(people: int = 5000, years: int = 60) -> None:
             margin={"b": 130},
         )
         figures.append(fig)
-    picture(figures, HERE / "natural-history.png", 1200, 480)
-    page = HERE.parent / "natural_history.md"
-    before, _, rest = page.read_text(encoding="utf-8").partition("<!-- comparison: made by docs/figures.py -->\n")
-    _, _, after = rest.partition("<!-- end -->\n")
+    picture(figures, HERE / file, 1200, 480)
     scored = [r for r in history.comparison if r["inside"] is not None]
     said = f"{len(history.misses)} of {len(scored)} scored quantities miss."
-    size = f"{people} people of each kind and year of onset, {years} years, seed 1."
-    table = (
-        f"<!-- comparison: made by docs/figures.py -->\n{said} {size}\n\n{markdown(history.comparison)}\n<!-- end -->\n"
-    )
-    page.write_text(before + table + after, encoding="utf-8")
+    size = f"{people} people{each}, {years_} years, seed 1."
+    into("natural_history.md", mark, f"{said} {size}\n\n{markdown(history.comparison)}")
 
 
 READ = (
@@ -294,12 +302,10 @@ def contrasts(replicates: int) -> list[dict]:
             names = names_of(made.page)
             for k, r in enumerate(by["open"]):
                 if r["statistic"] == "difference":
-                    about = {"trial": title, "who": GIVEN_AGAINST[r["arm"][0]], "of": r["endpoint"]}
-                    heading = {
-                        "endpoint": f"{title}: {names.endpoint(r['endpoint'])}",
-                        "arm": [about["who"], "control"],
-                    }
-                    out.append(r | heading | about | {"by": {way: rows[k] for way, rows in by.items()}})
+                    who = GIVEN_AGAINST[r["arm"][0]]
+                    about = {"trial": title, "who": who, "of": r["endpoint"], "arm": who}
+                    about["endpoint"] = f"{title}: {names.endpoint(r['endpoint'])}"
+                    out.append(r | about | {"by": {way: rows[k] for way, rows in by.items()}})
     return out
 
 
@@ -361,7 +367,8 @@ def beside(rows: list, ways: list, names: Names, axis: str, given: Mapping[str, 
 def main() -> None:
     """Run MIST if need be, and draw."""
     if sys.argv[1:] == ["natural_history"]:
-        natural()
+        for disease in NATURAL:
+            natural(disease)
         return
     if sys.argv[1:] == ["readout"]:
         readout()
