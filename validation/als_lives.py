@@ -57,7 +57,7 @@ class Lives:
             self.event[kind] = at
         self.failed = np.minimum(self.event["death"], self.event["tracheostomy"])
         known = from_draw(p)
-        doctor, second = (examination("als", seed, f"validation.{who}", known) for who in ("doctor", "retest"))
+        doctor, second = (examination("als", seed, known, f"validation.{who}") for who in ("doctor", "retest"))
         held = RaterState.fresh(n, doctor.processes)
         self.items, self.kings, self.regions = np.empty((n, v, 12)), np.empty((n, v)), np.empty((n, v))
         for j in range(v):

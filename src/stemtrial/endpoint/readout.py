@@ -16,10 +16,10 @@ from stemtrial.endpoint.derive import Events, derive
 from stemtrial.endpoint.ragged import Bools, Floats, Ints, Trial
 from stemtrial.endpoint.rules import Definition
 from stemtrial.errors import InputError
+from stemtrial.observe import SCALES
 from stemtrial.tables import Table
 
 _APART = ("adverse_event", "leaving")
-_RATED = {"ms": "edss", "als": "alsfrs_r"}  # what everybody is rated on, by which the tables of a disease are known
 _ALL = "all"
 _CAUSE = "x_"
 
@@ -37,7 +37,7 @@ def measurable(tables: Mapping[str, Table]) -> list[str]:
     """Return the ids of the definitions that are compared and whose measurements the tables hold."""
     return [
         name
-        for disease, rated in _RATED.items()
+        for disease, rated in SCALES.items()  # what everybody is rated on, by which the tables of a disease are known
         if rated in tables.get("visits", ())
         for name in times_of(disease)
         if all(columns <= set(tables.get(t, ())) for t, columns in needs(name).items())

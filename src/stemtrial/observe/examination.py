@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,12 +28,15 @@ class Examination(Protocol):
 
     Attributes
     ----------
+    stream : str
+        Name of the random stream of trials.
     columns : tuple of str
         Columns of table ``visits`` that every visit has.
     processes : int
         Autocorrelated errors of a patient (:class:`stemtrial.observe.rater.RaterState`).
     """
 
+    stream: str
     columns: tuple[str, ...]
     processes: int
 
@@ -75,16 +78,17 @@ class MsExamination:
     ----------
     seed : int
         64-bit key.
-    stream : str
-        Prefix of the name of the random stream.
     parameters : mapping of str to float
         Instrument parameters that replace the declared ones.
+    stream : str
+        Name of the random stream.
     """
 
+    stream = "observe.edss"
     columns: tuple[str, ...] = ("edss",)
     processes = N_SLOW
 
-    def __init__(self, seed: int, stream: str, parameters: Mapping[str, float]) -> None:
+    def __init__(self, seed: int, parameters: Mapping[str, float], stream: str = stream) -> None:
         self.parameters = load(EdssParameters, parameters)
         self.rater = EdssRater(seed, stream, self.parameters)
 
@@ -106,14 +110,15 @@ class AlsExamination:
 
     Parameters
     ----------
-    seed, stream, parameters
+    seed, parameters, stream
         As :class:`MsExamination`.
     """
 
+    stream = "observe.alsfrs"
     columns: tuple[str, ...] = (*ITEMS, "alsfrs_r", *(f"alsfrs_r_{d}" for d in DOMAINS))
     processes = N_SLOW_ALSFRS
 
-    def __init__(self, seed: int, stream: str, parameters: Mapping[str, float]) -> None:
+    def __init__(self, seed: int, parameters: Mapping[str, float], stream: str = stream) -> None:
         self.parameters = load(AlsfrsParameters, parameters)
         self.rater = AlsfrsRater(seed, stream, self.parameters)
 
@@ -145,22 +150,18 @@ def weights(constants: Columns, rows: Any = slice(None)) -> PatientWeights:
     return PatientWeights(constants["w_it"][rows], constants["w_sc"][rows], constants["res"][rows])
 
 
-_Examiner = Callable[[int, str, Mapping[str, float]], Examination]
-_EXAMINATIONS: Mapping[str, _Examiner] = {
-    "ms": MsExamination,
-    "als": AlsExamination,
-}
+_EXAMINATIONS: Mapping[str, type[MsExamination | AlsExamination]] = {"ms": MsExamination, "als": AlsExamination}
 
 
-def examination(disease: str, seed: int, stream: str, parameters: Mapping[str, float]) -> Examination:
+def examination(disease: str, seed: int, parameters: Mapping[str, float], stream: str | None = None) -> Examination:
     """Return the examination of a disease.
 
     Parameters
     ----------
     disease : str
         Name of the disease.
-    seed, stream, parameters
-        As :class:`MsExamination`; the stream as a whole.
+    seed, parameters, stream
+        As :class:`MsExamination`; left out, the stream is that of trials.
 
     Raises
     ------
@@ -169,7 +170,8 @@ def examination(disease: str, seed: int, stream: str, parameters: Mapping[str, f
     """
     if disease not in _EXAMINATIONS:
         raise InputError(f"disease '{disease}' has no examination{did_you_mean(disease, _EXAMINATIONS)}")
-    return _EXAMINATIONS[disease](seed, stream, parameters)
+    kind = _EXAMINATIONS[disease]
+    return kind(seed, parameters, stream or kind.stream)
 
 
 def rate_in_turn(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+from stemtrial.disease import DISEASES
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.observe.parameters import ALSFRS_ITEMS, declared, parameter_entries
 
@@ -60,9 +61,6 @@ class Instrument:
     missing_parameters: tuple[str, ...]
     diseases: tuple[str, ...]
 
-
-DISEASES = ("ms", "als")
-"""Diseases that have instruments."""
 
 _SECTION = "docs/design/ms_model.md section 8"
 _ALS_SECTION = "docs/design/als_model.md section 3"
@@ -270,7 +268,7 @@ def _ms() -> tuple[Instrument, ...]:
         _visit(
             "nfl_pg_ml", "Serum neurofilament light", "pg/ml", (0.0, _INF, None),
             f"Log-normal, SD {v['fluid_nfl_sd_log']} of the log; between people in the disease model.",
-            _SECTION + "; benkert2022_snfl; " + _ALS_SECTION, ("fluid_nfl_sd_log",), diseases=DISEASES,
+            _SECTION + "; benkert2022_snfl; " + _ALS_SECTION, ("fluid_nfl_sd_log",), diseases=tuple(DISEASES),
         ),
         _visit(
             "gfap_pg_ml", "Serum glial fibrillary acidic protein", "pg/ml", (0.0, _INF, None),

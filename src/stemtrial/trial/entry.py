@@ -239,7 +239,7 @@ def constants_at_entry(
 ) -> dict[str, NDArray[np.float64]]:
     """Constants of the patients; how readily relapses without a lesion are reported is a property of the trial."""
     known = {c: v[entrants.drawn] for c, v in recruits.constants.items()}
-    if protocol.disease != "ms":
+    if "ascertainment" not in known:
         return known
     told = np.empty(len(entrants.drawn))
     for course in np.unique(entrants.course).tolist():

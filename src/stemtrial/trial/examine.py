@@ -80,9 +80,7 @@ class Examiner:
         self.ward, self.kernel, self.constants, self.book, self.truth = ward, kernel, constants, book, truth
         n, disease = len(ward), ward.protocol.disease
         self.known = from_draw(ward.parameters)
-        self.doctor = examination(
-            disease, ward.seed, "observe.edss" if disease == "ms" else "observe.alsfrs", self.known
-        )
+        self.doctor = examination(disease, ward.seed, self.known)
         self.scale = SCALES[disease]
         self.rating = RaterState(rater_h, np.zeros(n, np.int64))
         wanted, on_scans = instruments_of(ward.protocol)
@@ -94,7 +92,7 @@ class Examiner:
         book.extra["visits"] = (*self.found, *self.tests)
         scanned = tuple(dict.fromkeys([*on_scans, *(c for c in also if c in known and known[c].table == "mri")]))
         self.scanner = None
-        if disease == "ms":
+        if any(i.table == "mri" for i in known.values()):
             self.scanner = Scanner(ward, book, tuple(c for c in scanned if c not in SCAN), self.known)
         self.earlier = {name: np.zeros(n) for name in self.tests}
         self.rating_bias = ward.effects.rating_bias[ward.trial]

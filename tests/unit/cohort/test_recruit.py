@@ -160,9 +160,7 @@ def test_care_before_entry_reaches_the_recruits(everything, found, small, point)
     assert (
         found.state["drugs.activation_to"] * found.state["drugs.way"] > 0.9 * point["drugs.interferon_beta.activation"]
     ).mean() > 0.3
-    without = recruit(
-        everything, point_draw(), 0, UNTREATED, rules(), 10, max_pool=1500
-    )
+    without = recruit(everything, point_draw(), 0, UNTREATED, rules(), 10, max_pool=1500)
     assert (without.state["drugs.activation_to"] * without.state["drugs.way"] == 0).all()
 
 

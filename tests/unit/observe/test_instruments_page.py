@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from stemtrial.disease import DISEASES
 from stemtrial.observe import instruments
-from stemtrial.observe.instruments import DISEASES
 
 PAGE = Path(__file__).parents[3] / "docs" / "instruments.md"
 HEADINGS = {"ms": "## Instruments of MS", "als": "## Instruments of ALS"}

@@ -101,7 +101,7 @@ def _chunk(
     person = {k: v[row] for k, v in constants.items()}
     ids, m = index[row], len(row)
 
-    doctor = examination("als", seed, "natural.alsfrs", known)
+    doctor = examination("als", seed, known, "natural.alsfrs")
     rated, _ = rate_in_turn(doctor, index, row, watched.visit, day, seen, constants)
     view = View(seed, ids, day, seen, person, rated, stream="natural")
     measured = measure(view, INSTRUMENTS, known)

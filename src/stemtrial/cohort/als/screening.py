@@ -88,7 +88,7 @@ def _batch(
     left, asked, days = np.isin(row, rows), asked[rows], days[rows]
     seen = {k: v[left] for k, v in seen.items()}
     row, visit = np.nonzero(asked)
-    doctor = examination("als", RUN_IN_SEED, "cohort.screening", known)
+    doctor = examination("als", RUN_IN_SEED, known, "cohort.screening")
     rated, held = rate_in_turn(doctor, index[rows], row, visit, days[asked], seen, mine)
     total = np.full(days.shape, np.nan)
     total[asked] = rated["alsfrs_r"]

@@ -119,7 +119,7 @@ def _chunk(
     ids, first, m = index[row], day == 0, len(row)
     baseline = np.flatnonzero(first)[row]
 
-    rated, _ = rate_in_turn(examination("ms", seed, "natural.edss", known), index, row, visit, day, seen, constants)
+    rated, _ = rate_in_turn(examination("ms", seed, known, "natural.edss"), index, row, visit, day, seen, constants)
     edss, pyramidal = rated["edss"], rated[PYRAMIDAL]
     scans = scan(
         seed, ids, day, gd_lesions=seen["gd_lesions"], t2_counter=seen["n_t2"],

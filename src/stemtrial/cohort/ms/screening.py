@@ -135,7 +135,7 @@ def _batch(
         again, 0, screened[rows], p, RUN_IN_SEED, schedule=dosing, visits=(row, days[asked]), threads=threads
     ).observed
     known = from_draw(p)
-    doctor = examination("ms", RUN_IN_SEED, "cohort.screening", known)
+    doctor = examination("ms", RUN_IN_SEED, known, "cohort.screening")
     rated, held = rate_in_turn(doctor, index[rows], row, visit, days[asked], seen, mine)
     edss = np.full(days.shape, np.nan)
     edss[asked] = rated["edss"]
