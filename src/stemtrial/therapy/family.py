@@ -146,6 +146,8 @@ class Family:
         ``(therapy, settings, facts, parameters)`` -> orders.
     stop : str, optional
         Dose that ends all that is taken of this family; None where nothing can be taken back.
+    lasting : bool
+        Whether who takes it before a trial goes on; a trial ends then what it gave itself, and nothing else.
     failure : Failure, optional
         Who cannot be given it.
     harms : mapping of str to Harm
@@ -173,6 +175,7 @@ class Family:
     therapies: tuple[str, ...]
     prescribe: Prescriber
     stop: str | None = None
+    lasting: bool = False
     failure: Failure | None = None
     harms: Mapping[str, Harm] = field(default_factory=dict)
     exclusive: bool = False

@@ -1,7 +1,7 @@
 """Riluzole: a little less loss of motor neurons, and fewer deaths than that explains.
 
 Science: docs/design/als_model.md sections 4 and 6. It is background care: who takes it from diagnosis on goes on beside
-whatever a trial gives, so that no regimen ends it, its own ``stop_day`` alone.
+whatever a trial gives. What a trial gives of it ends on its ``stop_day``, and where a rule stops therapy.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from stemtrial.therapy.family import Facts, Family, Numbers, Order, Settings
 
 
 def on_als(m: Model) -> None:
-    """Compose the drug onto ALS: dose ``riluzole.take.riluzole``."""
+    """Compose the drug onto ALS: doses ``riluzole.take.riluzole`` and ``riluzole.stop``."""
     level = level_of(m, "riluzole", "riluzole")
     loss = kept(m.parameter("riluzole.loss"), level)
     m.modify("neuron_loss", loss)
     m.modify("upper_loss", loss)
     m.modify("mortality", kept(m.parameter("riluzole.mortality"), level))
+    to = m.state_node("riluzole.riluzole_to")
+    m.on_dose("riluzole.stop", lambda e: e.set(to, 0.0), (), "the drug taken is stopped")
 
 
 def prescribe(name: str, settings: Settings, facts: Facts, parameters: Numbers) -> list[Order]:
@@ -25,4 +27,4 @@ def prescribe(name: str, settings: Settings, facts: Facts, parameters: Numbers) 
     return orders("riluzole", name, settings, facts)
 
 
-FAMILY = Family("riluzole", {"als": on_als}, ("riluzole",), prescribe)
+FAMILY = Family("riluzole", {"als": on_als}, ("riluzole",), prescribe, stop="riluzole.stop", lasting=True)

@@ -66,7 +66,9 @@ class Dosing:
     def __init__(self, ward: Ward, kernel: Kernel, book: Book, constants: Mapping[str, NDArray[np.float64]]) -> None:
         self.ward, self.kernel, self.book, self.constants = ward, kernel, book, constants
         self.scale = SCALES[ward.protocol.disease]
-        self._all_stop = tuple(d for d in stopping(FAMILIES) if d in kernel.model.doses)
+        ends = {f.name: d for f in FAMILIES.values() for d in stopping([f.name]) if d in kernel.model.doses}
+        self._all_stop = tuple(d for f, d in ends.items() if not FAMILIES[f].lasting)
+        self._lasting = tuple((f, d) for f, d in ends.items() if FAMILIES[f].lasting)
         self._planned = Schedule.empty()
         self._new: list[Schedule] = []
         self._taken: dict[str, NDArray[np.bool_]] = {}
@@ -105,7 +107,7 @@ class Dosing:
 
     # -- what protocols say ------------------------------------------------------------------------------------------
     def stop(self, rows: Ints, day: Ints) -> None:
-        """Stop all therapy from ``day`` on, and forget what was planned."""
+        """Stop all therapy from ``day`` on, and forget what was planned; care before entry may go on."""
         if len(rows) == 0:
             return
         self._cancel(rows)
@@ -113,8 +115,20 @@ class Dosing:
         self.ward.treated_from[planned] = NEVER
         for dose in self._all_stop:
             self._give(rows, day, dose)
+        for family, dose in self._lasting:
+            begun = self._begun(family)[rows]
+            if begun.any():
+                self._give(rows[begun], np.asarray(day)[begun], dose)
         self._number += 1
         self._stopped.append((rows, self.ward.now[rows], np.asarray(day), self._number))
+
+    def _begun(self, family: str) -> NDArray[np.bool_]:
+        """Whom the trial has given something of a family by today."""
+        begun = np.zeros(len(self.ward), bool)
+        for entry in self._given:
+            if family_of(entry.therapy) == family:
+                begun[entry.rows[entry.start <= self.ward.now[entry.rows]]] = True
+        return begun
 
     def regimen(self, arm: str, rows: Ints, day: Ints, reason: str) -> None:
         """Start an arm's regimen on ``day``; what was taken or planned before is stopped.

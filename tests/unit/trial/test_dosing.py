@@ -81,7 +81,8 @@ def orders(regimen, n=3):
 
 def test_a_regimen_stops_what_is_taken_once_and_then_starts():
     found = orders([IFN, {"therapy": "natalizumab"}])
-    assert found[0, 0] == [*stopping(FAMILIES), "drugs.start.interferon_beta", "drugs.start.natalizumab"]
+    ends = stopping([f for f in FAMILIES if not FAMILIES[f].lasting])
+    assert found[0, 0] == [*ends, "drugs.start.interferon_beta", "drugs.start.natalizumab"]
 
 
 def test_what_follows_a_choice_ends_every_therapy_of_the_choice():
@@ -90,3 +91,98 @@ def test_what_follows_a_choice_ends_every_therapy_of_the_choice():
     for w in range(3):
         assert set(found[w, 200][:-1]) == {"anti_cd20.stop", "drugs.stop"}
         assert found[w, 200][-1] == "drugs.start.interferon_beta"
+
+
+# -- riluzole, which people with ALS take whatever a trial does --------------------------------------------------------
+RILUZOLE, EDARAVONE = {"therapy": "riluzole"}, {"therapy": "edaravone"}
+AT_NIV = {"when": "time_to_niv", "share": 0.9}
+
+
+def seen(run, who=None, name="visits"):
+    """What was seen of some patients."""
+    keep = slice(None) if who is None else np.isin(run.who(name), who)
+    return {c: x[keep] for c, x in run.t[name].items()}
+
+
+def assert_same(a, b, who=None):
+    for name in ("visits", "milestones", "disposition"):
+        left, right = seen(a, who, name), seen(b, who, name)
+        assert len(left["day"]) > 10, name
+        for c, x in left.items():
+            np.testing.assert_array_equal(x, right[c], err_msg=f"{name}.{c}")
+
+
+@pytest.fixture(scope="module")
+def of_als(in_als):
+    """Function (regimen, rules, ...) -> trial of one arm of 60 people with ALS; most of them take riluzole."""
+
+    def run(regimen=(), rules=(), **more):
+        return in_als({"a": {"n": 60, "regimen": list(regimen)}}, rules=list(rules), **more)
+
+    return run
+
+
+def on_riluzole(run, yes=1.0):
+    return np.flatnonzero(run.t["patients"]["riluzole"] == yes)
+
+
+@pytest.mark.parametrize("action", [{"action": "stop"}, {"action": "switch", "to": "masitinib"}])
+def test_riluzole_of_before_goes_on_whatever_a_rule_stops(of_als, action):
+    """Of drugs without effect nothing is left; were riluzole ended with them, people would go another way."""
+    nothing = {"als_drugs.loss.edaravone": 1.0, "als_drugs.loss.masitinib": 1.0}
+    stopped = of_als([EDARAVONE], [AT_NIV | action], changes=nothing)
+    assert (stopped.t["exposure"]["stop_day"] != -1).sum() > 20
+    assert_same(stopped, of_als(changes=nothing))
+    matters = of_als(changes=nothing | {"riluzole.loss": 0.5})
+    assert matters.t["visits"]["alsfrs_r"].mean() > stopped.t["visits"]["alsfrs_r"].mean() + 0.5
+
+
+def test_riluzole_is_not_doubled_where_the_trial_gives_it(of_als):
+    bare, given = of_als(), of_als([RILUZOLE])
+    assert len(given.t["exposure"]["day"]) > 300
+    assert_same(bare, given, on_riluzole(bare))
+    others = on_riluzole(bare, 0.0)
+    assert not np.array_equal(seen(bare, others)["alsfrs_r"], seen(given, others)["alsfrs_r"])
+
+
+@pytest.mark.parametrize("action", [{"action": "stop"}, {"action": "switch", "to": "edaravone"}])
+def test_riluzole_that_the_trial_gives_ends_where_a_rule_ends_it(of_als, action):
+    rule = AT_NIV | action
+    r = of_als([RILUZOLE], [rule], changes={"riluzole.loss": 0.3, "riluzole.days.riluzole": 1.0})
+    whole = of_als([RILUZOLE], changes={"riluzole.loss": 0.3, "riluzole.days.riluzole": 1.0})
+    t, who = r.t["exposure"], r.who("exposure")
+    mine = t["therapy"] == "riluzole"
+    stop = dict(zip(who[mine].tolist(), t["stop_day"][mine].tolist(), strict=True))
+    ended = [w for w, day in stop.items() if day != -1]
+    assert len(ended) > 20
+    assert set(r.pairs("visits")) >= {(w, stop[w]) for w in ended}, "at the visit that shows the event"
+    rest = np.setdiff1d(np.arange(r.n), ended)
+    assert_same(r, whole, rest)
+    before, after = ({(w, d): s for w, d, s in zip(x.who("visits"), x.t["visits"]["day"], x.t["visits"]["alsfrs_r"],
+                                                  strict=True)} for x in (whole, r))  # fmt: skip
+    both = [(w, d) for w, d in after if w in ended and (w, d) in before]
+    assert all(after[k] == before[k] for k in both if k[1] <= stop[k[0]])
+    assert np.mean([after[k] - before[k] for k in both if k[1] > stop[k[0]]]) < -0.2
+
+
+def test_what_was_only_planned_ends_nobodys_riluzole(of_als):
+    """A rule cancels what is due later; who took riluzole before entry goes on."""
+    planned = of_als([RILUZOLE | {"day": 720}], [AT_NIV | {"action": "stop", "share": 1.0}], months=(0, 6, 12, 18, 24))
+    stopped = sorted({w for w, d in planned.pairs("milestones", event="niv")})
+    before = of_als()
+    mine = np.intersect1d(stopped, on_riluzole(before))
+    assert len(mine) > 20
+    assert_same(planned, before, mine)
+
+
+def test_riluzole_ends_with_a_crossover_that_does_not_give_it_and_goes_on_with_one_that_does(in_als):
+    rule = AT_NIV | {"action": "cross_over", "arm": "a", "to": "b"}
+    for to, ends in (([EDARAVONE], True), ([RILUZOLE, EDARAVONE], False)):
+        arms = {"a": {"n": 40, "regimen": [RILUZOLE]}, "b": {"n": 40, "regimen": to}}
+        nothing = {"als_drugs.loss.edaravone": 1.0, "riluzole.loss": 0.3}
+        crossed = in_als(arms, rules=[rule], changes=nothing)
+        plain = in_als(arms, changes=nothing)
+        who = crossed.who("disposition", event="crossed_over")
+        assert len(who) > 10
+        same = np.array_equal(seen(crossed, who)["alsfrs_r"], seen(plain, who)["alsfrs_r"])
+        assert same != ends
