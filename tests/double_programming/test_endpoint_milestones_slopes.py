@@ -51,7 +51,9 @@ def tables(people):
             "replicate": np.zeros(n, int), "patient": np.arange(n),
             "closure_day": np.array([p["closure"] for p in people]),
             "alsfrs_r": np.array([p["base"] for p in people]), "niv": np.array([p["niv"] for p in people]),
-            "alsfrs_r_slope_run_in": np.array([p["run_in"] for p in people]),
+            **dict.fromkeys(
+                ("alsfrs_r_slope_run_in", "alsfrs_r_slope_run_in_18_weeks"), np.array([p["run_in"] for p in people])
+            ),
         },
         "visits": rows("visits", "day", "visit", "alsfrs_r"),
         "milestones": rows("passed", "day", "event"),

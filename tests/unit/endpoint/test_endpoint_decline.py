@@ -30,7 +30,8 @@ def trial(base, *, visits=(), passed=(), gone=(), closure=400, run_in=-1.0, **pa
     start = np.array(base, float)
     return {
         "patients": {"replicate": np.zeros(n, int), "patient": np.arange(n), "closure_day": np.full(n, closure)}
-        | {"alsfrs_r": start, "alsfrs_r_slope_run_in": np.broadcast_to(run_in, n).astype(float)}
+        | {"alsfrs_r": start}
+        | dict.fromkeys(("alsfrs_r_slope_run_in", "alsfrs_r_slope_run_in_18_weeks"), np.array(run_in + np.zeros(n)))
         | {"kings_stage": np.clip(4 - start // 12, 1, 4), "mitos_stage": 4 - start // 12}
         | {c: np.array(x, float) for c, x in patients.items()},
         "visits": told | stages,
