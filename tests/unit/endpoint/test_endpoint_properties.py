@@ -188,6 +188,7 @@ def plain():
             "closure_day": np.full(2, 400),
             "female": np.ones(2),
             "alsfrs_r_slope_run_in": np.full(2, -1.0),
+            "alsfrs_r_slope_run_in_18_weeks": np.full(2, -1.0),
         }
         | {c: x[:2] for c, x in measured["patients"].items()},
         "visits": keys | {"visit": np.array([1, 2, 1, 2])} | measured["visits"],
