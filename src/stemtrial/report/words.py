@@ -160,7 +160,7 @@ def statistic(name: Any, endpoint: Any = "") -> str:
     if endpoint in _COUNTS_DEATHS and name == "proportion":
         return "patients who died"
     if endpoint in _RANKED and name == "proportion":
-        return "pairs won by the treated"
+        return "pairs won"
     return _STATISTICS.get(str(name), str(name or "").replace("_", " "))
 
 

@@ -40,7 +40,7 @@ def tables():
         "patients": make(
             "patients", replicate=rep, patient=pat, arm=np.where(treated, "hsct", "dmt"), recruit=pat,
             entry_day=pat * 0, closure_day=np.full(size, DAYS[-1]), age_years=base, female=pat * 0, alsfrs_r=base,
-            alsfrs_r_slope_run_in=np.full(size, -0.5),
+            alsfrs_r_slope_run_in=np.full(size, -0.5), alsfrs_r_slope_run_in_18_weeks=np.full(size, -0.5),
         ),
         "visits": make("visits", replicate=rep[who], patient=pat[who], day=DAYS[k], visit=k, alsfrs_r=score),
         "milestones": make("milestones", **none, event=np.empty(0, "U9")),
