@@ -71,15 +71,22 @@ def no_effect_section(result: Mapping[str, Any], names: Names) -> Section | None
     )
 
 
+DESIGN = {
+    "ms": "patients enter when they are worse than usual and come back towards their own mean, those who were selected "
+    "on past activity have less of it later, and deficits from recent relapses heal.",
+    "als": "patients who were chosen because they fell fast before entry fall less fast later, and whoever lives long "
+    "enough to be measured again is slower than those who died.",
+}
+"""What changes in a trial without any effect, by disease."""
+
+
 def _no_effect_words(run: Mapping[str, Any], rows: Sequence[Row]) -> str:
     compared = {"observational": "Its arms were not allocated by chance", "single_arm": "It has no control arm"}
     said = compared.get(str(run.get("design")), "It has no control arm")
     out = (
         f"{said}, so that a change is not an effect. Here the same virtual patients live through the same trial once "
         "more, with the same random numbers, and every benefit and every harm of the therapy is switched off. What "
-        "remains is the disease, which goes on, and the design: patients enter when they are worse than usual and come "
-        "back towards their own mean, those who were selected on past activity have less of it later, and deficits "
-        "from recent relapses heal."
+        f"remains is the disease, which goes on, and the design: {DESIGN[str(run.get('disease') or 'ms')]}"
     )
     if any(finite((r.get("no_effect") or {}).get("without_rating_bias")) is not None for r in rows):
         out += (
