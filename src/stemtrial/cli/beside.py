@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from stemtrial.cli import text
-from stemtrial.report.apart import HYPOTHESES, NO_EFFECT, hypotheses_words
+from stemtrial.report.apart import DESIGN, HYPOTHESES, NO_EFFECT, hypotheses_words
 from stemtrial.report.words import Names, finite, number, scale_of, shown, span, statistic, years
 
 Row = Mapping[str, Any]
@@ -60,17 +60,16 @@ def _published(r: Row) -> str:
     return number(shown(r, scale_of(r))["value"])
 
 
-def show_no_effect(estimates: Sequence[Row], design: str, names: Names) -> None:
+def show_no_effect(estimates: Sequence[Row], run: Row, names: Names) -> None:
     """Print each outcome of a trial without a comparator with no effect at all."""
     rows = [r for r in estimates if r.get("no_effect")]
     if not rows:
         return
     text.heading(NO_EFFECT)
-    why = "The trial has no control arm" if design == "single_arm" else "Its arms were not allocated by chance"
+    why = "The trial has no control arm" if run["design"] == "single_arm" else "Its arms were not allocated by chance"
     text.note(
         f"{why}. Here the same patients live through the same trial with every benefit and harm of the therapy "
-        "switched off: what remains is the disease, the return of patients from a bad time to their usual one, and "
-        "the healing of recent relapses."
+        f"switched off: what remains is the disease, and the design: {DESIGN[run['disease']]}"
     )
     if any(r["no_effect"]["without_rating_bias"] is not None for r in rows):
         text.note(

@@ -58,7 +58,7 @@ def show_result(prediction: Prediction, report: Path, *, few: bool) -> None:
     _group(f"Agreements: it lies inside ({len(told.agreements)})", told.agreements, names)
     _group(f"Not scored ({len(told.unscored)}){_why_unscored(told.unscored)}", told.unscored, names)
     _group(f"Predictions without a published value ({len(told.unpublished)})", told.unpublished, names)
-    show_no_effect(prediction.estimates, run["design"], names)
+    show_no_effect(prediction.estimates, run, names)
     show_hypotheses(prediction.estimates, page["hypotheses"], names)
     show_harm(page, names)
     show_told(page)
