@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 from scipy import stats
-from trials import protocol
+from trials import CELLS, SHAM, protocol
 
 from stemtrial.therapy.family import FieldError, Harm, HarmEvents
 from stemtrial.therapy.prescribe import FAMILIES
@@ -15,9 +15,10 @@ from stemtrial.trial.conduct import conduct
 from stemtrial.trial.effects import trial_effects
 from stemtrial.trial.regimen import Treatment
 
-IFN = {"therapy": "interferon_beta"}
+IFN, EDARAVONE = {"therapy": "interferon_beta"}, {"therapy": "edaravone"}
 P = {"trial.centre_sd": 0.7, "trial.rating_bias.ms": -0.25, "trial.rating_bias_sd.ms": 0.2, "drugs.weight": 0.3}
 OPEN = {"patient": "open", "rater": "open"}
+BLIND = {"patient": "blind", "rater": "blind"}
 
 
 @pytest.fixture
@@ -76,56 +77,103 @@ def run(recruits, everything, point):
     return go
 
 
+class Rated:
+    """Trials of a disease whose open raters lean: what they rate, a drug, and a bias to the better of the scale."""
+
+    def __init__(self, trials):
+        self.trials, ms = trials, trials.disease == "ms"
+        self.scale, self.drug, self.bias = ("edss", IFN, -1.5) if ms else ("alsfrs_r", EDARAVONE, 0.3)
+        self.better, self.others = (-1, "relapses") if ms else (1, "milestones")
+
+    def __call__(self, regimens, bias, replicates=range(4), blinding=OPEN, fades=None, **more):
+        d = self.trials.disease
+        changed = {f"trial.rating_bias.{d}": bias, f"trial.rating_bias_sd.{d}": 0.0}
+        if fades is not None:
+            changed[f"trial.rating_bias_days.{d}"] = fades
+        p = self.trials.protocol(arms(*regimens), blinding=blinding, **more)
+        return conduct(
+            p,
+            self.trials.recruits,
+            self.trials.kernel,
+            self.trials.point | changed,
+            1,
+            replicates=replicates,
+            threads=2,
+        )
+
+    def seen(self, t, arm):
+        """What is rated at the visits of an arm, and on which days."""
+        v, p = t.tables["visits"], t.tables["patients"]
+        mine = p["arm"][v["replicate"] * 80 + v["patient"]] == arm
+        return v[self.scale][mine], v["day"][mine]
+
+
+@pytest.fixture(scope="module")
+def rated(in_each):
+    return Rated(in_each)
+
+
 def arms(*regimens):
     return {f"arm{k}": {"n": 40, "regimen": r} for k, r in enumerate(regimens)}
 
 
-def edss(t, arm):
-    v, p = t.tables["visits"], t.tables["patients"]
-    mine = p["arm"][v["replicate"] * 80 + v["patient"]] == arm
-    return v["edss"][mine], v["day"][mine]
-
-
-def test_an_open_rater_leans_on_the_treated_only_and_from_their_treatment_on(run):
-    p = protocol(arms([], [IFN | {"day": 300}]), blinding=OPEN)
-    fair = run(p, **{"trial.rating_bias.ms": 0.0, "trial.rating_bias_sd.ms": 0.0})
-    lean = run(p, **{"trial.rating_bias.ms": -1.5, "trial.rating_bias_sd.ms": 0.0})
-    assert (lean.effects["rating_bias"] == -1.5).all()
-    np.testing.assert_array_equal(edss(fair, "arm0")[0], edss(lean, "arm0")[0])
-    (a, day), (b, _) = edss(fair, "arm1"), edss(lean, "arm1")
+def test_an_open_rater_leans_on_the_treated_only_and_from_their_treatment_on(rated):
+    regimens = [], [rated.drug | {"day": 300}]
+    fair, lean = rated(regimens, 0.0), rated(regimens, rated.bias)
+    assert (lean.effects["rating_bias"] == rated.bias).all()
+    np.testing.assert_array_equal(rated.seen(fair, "arm0")[0], rated.seen(lean, "arm0")[0])
+    (a, day), (b, _) = rated.seen(fair, "arm1"), rated.seen(lean, "arm1")
     assert (a == b)[day <= 300].all()
-    assert (b - a)[day > 300].mean() < -0.3
-    np.testing.assert_array_equal(fair.tables["relapses"]["day"], lean.tables["relapses"]["day"])
+    assert rated.better * (b - a)[day > 300].mean() > 0.3
+    for name in (rated.others, "disposition"):
+        np.testing.assert_array_equal(fair.tables[name]["day"], lean.tables[name]["day"])
 
 
-def test_a_blinded_rater_does_not_lean(run):
-    p = protocol(arms([], [IFN]))
-    a, b = run(p), run(p, **{"trial.rating_bias.ms": -1.5})
+def test_the_hope_of_an_open_rater_fades(rated):
+    regimens, months = ([], [rated.drug]), (0, 1, 6, 12, 18)
+    fair, lean = (rated(regimens, b, fades=100.0, months=months, window=5) for b in (0.0, rated.bias))
+    (a, day), (b, _) = rated.seen(fair, "arm1"), rated.seen(lean, "arm1")
+    gain = [rated.better * (b - a)[(day > lo) & (day < lo + 100)].mean() for lo in (0, 150, 330)]
+    assert gain[0] > 2 * gain[1] > 4 * gain[2] >= 0
+
+
+def test_a_blinded_rater_does_not_lean(rated):
+    a, b = (rated(([], [rated.drug]), x, blinding=BLIND) for x in (0.0, rated.bias))
     assert a.effects == {}
-    np.testing.assert_array_equal(a.tables["visits"]["edss"], b.tables["visits"]["edss"])
+    np.testing.assert_array_equal(a.tables["visits"][rated.scale], b.tables["visits"][rated.scale])
 
 
-def test_effects_stand_in_the_order_of_the_replicates_and_do_not_depend_on_the_others(run):
-    p = protocol(arms([], [IFN]), blinding=OPEN)
-    all_, two = run(p), run(p, replicates=[1, 3])
-    np.testing.assert_array_equal(all_.effects["rating_bias"][[1, 3]], two.effects["rating_bias"])
+def test_an_open_rater_does_not_lean_on_a_sham(in_als):
+    rated = Rated(in_als)
+    fair, lean = (rated(([], [SHAM]), x) for x in (0.0, rated.bias))
+    assert len(lean.tables["exposure"]["day"]) > 100
+    np.testing.assert_array_equal(fair.tables["visits"]["alsfrs_r"], lean.tables["visits"]["alsfrs_r"])
+
+
+def test_effects_stand_in_the_order_of_the_replicates_and_do_not_depend_on_the_others(rated):
+    cells = [CELLS] if rated.trials.disease == "als" else [rated.drug]
+    all_, two = (rated(([], cells), rated.bias, replicates=k) for k in (range(4), [1, 3]))
+    for name, drawn_ in all_.effects.items():
+        np.testing.assert_array_equal(drawn_[[1, 3]], two.effects[name])
+    assert ("optimistic.msc" in two.effects) == (rated.trials.disease == "als")
     for name, t in two.tables.items():
         mine = np.isin(all_.tables[name]["replicate"], [1, 3])
         for c, x in t.items():
             np.testing.assert_array_equal(all_.tables[name][c][mine], x, err_msg=f"{name}.{c}")
 
 
-def test_who_was_to_be_treated_but_stopped_before_is_not_treated(run):
-    stop = [{"when": "relapse", "action": "stop"}]
-    p = protocol(arms([], [IFN | {"day": 700}]), rules=stop, blinding=OPEN, months=(0, 6, 12, 24, 30))
-    changed = {"trial.rating_bias_sd.ms": 0.0}
-    fair, lean = run(p, **changed | {"trial.rating_bias.ms": 0.0}), run(p, **changed | {"trial.rating_bias.ms": -1.5})
-    stopped = fair.tables["relapses"]
-    who = set(zip(stopped["replicate"][stopped["day"] < 650], stopped["patient"][stopped["day"] < 650], strict=True))
+def test_who_was_to_be_treated_but_stopped_before_is_not_treated(rated):
+    ms = rated.trials.disease == "ms"
+    stop = [{"when": "relapse" if ms else "time_to_niv", "action": "stop"}]
+    regimens, months = ([], [rated.drug | {"day": 700}]), (0, 6, 12, 24, 30)
+    fair, lean = (rated(regimens, x, rules=stop, months=months) for x in (0.0, rated.bias))
+    t = fair.tables[rated.others]
+    stopped = (t["day"] < (650 if ms else 300)) & (True if ms else t["event"] == "niv")
+    who = set(zip(t["replicate"][stopped], t["patient"][stopped], strict=True))
     v = fair.tables["visits"]
     of_stopped = np.array([(r, w) in who for r, w in zip(v["replicate"], v["patient"], strict=True)])
     assert of_stopped.sum() > 50
-    same = v["edss"] == lean.tables["visits"]["edss"]
+    same = v[rated.scale] == lean.tables["visits"][rated.scale]
     assert same[of_stopped].all()
     assert not same.all()
 
