@@ -5,7 +5,6 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from test_protocols_a import FOLDER, leaves
 
 from stemtrial.cohort.eligibility import parse_rule
 from stemtrial.evidence import study
@@ -13,7 +12,6 @@ from stemtrial.evidence.schema import CONTEXT_ANALYSES
 from stemtrial.predict.estimate import rows_of
 from stemtrial.predict.obstacles import obstacles
 from stemtrial.trial.protocol import load_protocol
-from stemtrial.trial.source import load_yaml
 
 # Name -> the study, and its outcomes that no estimate predicts: number -> why.
 #   ambiguous: the sign is not sure.   any cause: counts illness that has no cause in the therapy.   baseline: Table 1
@@ -79,7 +77,6 @@ def reproduced(request):
 def test_nothing_stands_in_the_way_of_running_it(protocol):
     assert list(obstacles(protocol)) == []
     assert protocol.disease == "als"
-    assert (FOLDER / f"{protocol.protocol}.yaml").exists()
 
 
 def test_arms_get_cells_their_sham_or_nothing_where_nobody_was_treated(protocol):
@@ -223,16 +220,6 @@ def test_cells_go_where_the_published_needles_went():
     }.items():
         given = [e.settings["segments"] for a in load_protocol(name).arms.values() for e in a.regimen]
         assert given == segments, name
-
-
-def test_every_number_has_a_source(protocol):
-    given, _ = load_yaml(FOLDER / f"{protocol.protocol}.yaml")
-    for part in ("population", "accrual", "randomisation", "blinding", "arms", "visits", "rules"):
-        for path in leaves(given.get(part, {}), part):
-            assert any(path == s or path.startswith(f"{s}.") for s in protocol.sources), path
-    assert "endpoints" in protocol.sources
-    for path, source in protocol.sources.items():
-        assert source != "assumed", f"{path}: say why"
 
 
 def _dose(entry):

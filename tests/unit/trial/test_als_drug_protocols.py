@@ -3,14 +3,12 @@
 import math
 
 import pytest
-from test_protocols_a import FOLDER, leaves
 
 from stemtrial.evidence import study
 from stemtrial.predict.estimate import rows_of
 from stemtrial.predict.obstacles import obstacles
 from stemtrial.trial.protocol import load_protocol
 from stemtrial.trial.rules import HazardRule
-from stemtrial.trial.source import load_yaml
 
 # Name -> the study, and its outcomes that no estimate predicts: number -> why.
 #   adjusted: by covariates or for missing values, as no estimator here does.   any cause: counts illness that has no
@@ -196,13 +194,3 @@ def test_the_sealed_study_has_no_values_that_could_have_fed_anything():
     assert sealed.role == "sealed"
     assert all(o.value is None for o in sealed.outcomes)
     assert {o for use in p.endpoints.all for o in use.predicts} == {o.outcome_id for o in sealed.outcomes}
-
-
-def test_every_number_has_a_source(protocol):
-    given, _ = load_yaml(FOLDER / f"{protocol.protocol}.yaml")
-    for part in ("population", "accrual", "randomisation", "blinding", "arms", "visits", "rules"):
-        for path in leaves(given.get(part, {}), part):
-            assert any(path == s or path.startswith(f"{s}.") for s in protocol.sources), path
-    assert "endpoints" in protocol.sources
-    for path, source in protocol.sources.items():
-        assert source != "assumed", f"{path}: say why"

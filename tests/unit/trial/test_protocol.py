@@ -452,24 +452,6 @@ def test_mist_follows_its_record(mist):
     )
 
 
-def test_every_number_of_mist_has_a_source(mist):
-    data, _ = load_yaml(MIST)
-    covered = tuple(data.pop("sources"))
-
-    def numbers(value, path=""):
-        if isinstance(value, dict):
-            for key, below in value.items():
-                yield from numbers(below, f"{path}.{key}".lstrip("."))
-        elif isinstance(value, list):
-            for i, below in enumerate(value):
-                yield from numbers(below, f"{path}.{i}")
-        elif not isinstance(value, str) or path.startswith(("accrual", "population.eligibility")):
-            yield path
-
-    bare = [p for p in numbers(data) if not any(p == c or p.startswith(f"{c}.") for c in covered)]
-    assert bare == []
-
-
 def test_mists_drop_out_and_accrual_give_the_published_follow_up(mist):
     """98 of 103 assessed at one year and 23 at five (record, notes): closed form of uniform entry and two hazards."""
 

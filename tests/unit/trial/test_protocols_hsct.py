@@ -4,7 +4,6 @@ import itertools
 
 import numpy as np
 import pytest
-from test_protocols_a import FOLDER, leaves
 
 from stemtrial.endpoint import find
 from stemtrial.evidence import claims, study
@@ -14,7 +13,6 @@ from stemtrial.trial.entry import days_of
 from stemtrial.trial.parts import MONTH_DAYS
 from stemtrial.trial.protocol import load_protocol
 from stemtrial.trial.rules import HazardRule
-from stemtrial.trial.source import load_yaml
 
 # Study -> its protocols, each with how many outcomes it predicts.
 PROTOCOLS = {
@@ -188,8 +186,7 @@ def protocol(request):
     return load_protocol(request.param)
 
 
-def test_it_is_named_as_its_file_and_grafts_somebody(protocol):
-    assert (FOLDER / f"{protocol.protocol}.yaml").exists()
+def test_it_grafts_somebody(protocol):
     given = [e for arm in protocol.arms.values() for e in arm.regimen]
     assert "ahsct" in {e.therapy for e in given}
 
@@ -296,12 +293,3 @@ def test_the_article_is_told_as_told_beside_what_was_published():
     assert {"c028", "c029"} == set(protocol.claims) <= set(claims())
     assert {study(s).role for s in protocol.beside} <= {"fit", "test"}
     assert any(use.id == "pfs" and 3 in use.at_years for use in protocol.endpoints.all)
-
-
-def test_every_number_has_a_source(protocol):
-    given, _ = load_yaml(FOLDER / f"{protocol.protocol}.yaml")
-    for part in ("population", "accrual", "randomisation", "blinding", "arms", "analysis_set", "visits", "rules"):
-        for path in leaves(given.get(part, {}), part):
-            assert any(path == s or path.startswith(f"{s}.") for s in protocol.sources), path
-    for path, source in protocol.sources.items():
-        assert source != "assumed", f"{path}: say why"
