@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from trials import protocol
+from trials import CELLS, protocol
 
 from stemtrial.cohort import recruit as room
 from stemtrial.cohort.recruit import recruit
@@ -35,14 +35,28 @@ def observed(**more):
     return trial(arms=ARMS, design="observational", randomisation=None, **more)
 
 
+POPULATION_OF_ALS = {"course": "als", "care_before_entry": "riluzole", "eligibility": ["18 <= age_years <= 80"]}
+ARMS_OF_ALS = {
+    "graft": {"n": 10, "regimen": [CELLS],
+              "population": {"eligibility": ["onset_site != bulbar"], "resemble": {"alsfrs_r": {"mean": 36.0}}}},
+    "drug": {"n": 20, "regimen": []},
+    "none": {"n": 5, "regimen": [], "population": {"care_before_entry": "none"}},
+}  # fmt: skip
+
+
+def of_als(population=POPULATION_OF_ALS, arms=None, **more):
+    return protocol(arms or {"a": {"n": 25, "regimen": []}}, population=population, disease="als", **more)
+
+
 @pytest.fixture(scope="module")
-def people(everything):
+def people(everything, everything_als):
     """Function (protocol, ...) -> recruits, from batches of 2,000."""
+    kernels = {"ms": everything, "als": everything_als}
 
     def make(p, **more):
         with pytest.MonkeyPatch.context() as m:
             m.setattr(room, "BATCH", 2000)
-            return recruit_for(p, everything, point_draw(), **{"threads": 2, "max_pool": 8000, **more})
+            return recruit_for(p, kernels[p.disease], point_draw(), **{"threads": 2, "max_pool": 8000, **more})
 
     return make
 
@@ -126,26 +140,57 @@ def test_arms_of_an_observational_study_are_filled_by_their_n_from_their_own_peo
         assert (getattr(one, name) == getattr(who, name)[who.replicate == 3]).all(), name
 
 
-def test_entry_of_observational_arms_is_spread_over_accrual(people):
-    who = enter(observed(), people(observed()), derive_seed(1, "trial"), np.arange(60))
+def test_arms_of_als_have_their_own_people_care_and_weights(people):
+    p = of_als(arms=ARMS_OF_ALS, design="observational", randomisation=None)
+    assert [pool.name for pool in places_of(p).pools] == ["als, graft", "als", "als, none"]
+    found = people(p)
+    who = enter(p, found, derive_seed(1, "trial"), REPLICATES)
+    for k in REPLICATES:
+        assert np.bincount(who.arm[who.replicate == k]).tolist() == [10, 20, 5]
+    assert (found.pool[who.drawn] == who.arm).all()
+    w = np.where(found.pool == 0, found.weight, 0)
+    assert np.average(found.screening["alsfrs_r"], weights=w) == pytest.approx(36, abs=1e-3)
+    bulbar, riluzole = (found.screening[c] for c in ("bulbar_onset", "riluzole"))
+    share = [(bulbar[found.pool == k].mean(), riluzole[found.pool == k].mean()) for k in range(3)]
+    assert share[0][0] == share[2][1] == 0
+    assert min(share[1][0], share[2][0]) > 0.1
+    assert min(share[0][1], share[1][1]) > 0.5
+    takes = found.state["riluzole.riluzole"] > 0
+    assert (takes == (riluzole > 0)).all(), "in the body of who says so"
+    one = enter(p, found, derive_seed(1, "trial"), REPLICATES[3:4])
+    for name in ("arm", "drawn", "entry_day"):
+        assert (getattr(one, name) == getattr(who, name)[who.replicate == 3]).all(), name
+
+
+@pytest.mark.parametrize("p", [observed(), of_als(arms=ARMS_OF_ALS, design="observational", randomisation=None)])
+def test_entry_of_observational_arms_is_spread_over_accrual(people, p):
+    who = enter(p, people(p), derive_seed(1, "trial"), np.arange(60))
     length = who.entry_day.max()
     for arm in range(3):
         assert who.entry_day[who.arm == arm].mean() / length == pytest.approx(0.5, abs=0.08)
 
 
-def test_resembled_people_have_the_moments_and_are_drawn_by_their_weights(people):
-    like = {"age_years": {"mean": 32.0, "sd": 6.0}, "edss": {"mean": 4.0}}
-    p = trial(POPULATION | {"resemble": like})
-    found, plain = people(p), people(trial())
+@pytest.mark.parametrize(
+    ("make", "population", "like"),
+    [(trial, POPULATION, {"age_years": (32.0, 6.0), "edss": (4.0, None)}),
+     (of_als, POPULATION_OF_ALS, {"age_years": (56.0, 9.0), "alsfrs_r": (36.0, None), "svc_pct": (80.0, None),
+                                  "female": (0.4, None), "symptom_months": (20.0, None)})],
+    ids=["ms", "als"],
+)  # fmt: skip
+def test_resembled_people_have_the_moments_and_are_drawn_by_their_weights(people, make, population, like):
+    asked = {k: {"mean": m} | ({} if sd is None else {"sd": sd}) for k, (m, sd) in like.items()}
+    p = make(population | {"resemble": asked})
+    found, plain = people(p), people(make(population))
     w = found.weight / found.weight.sum()
-    age = found.screening["age_years"]
-    assert w @ age == pytest.approx(32, abs=1e-3)
-    assert np.sqrt(w @ (age - 32) ** 2) == pytest.approx(6, abs=1e-3)
+    drawn = enter(p, found, derive_seed(1, "trial"), np.arange(200)).drawn
+    for name, (mean, sd) in like.items():
+        x = found.screening[name]
+        spread = np.sqrt(w @ (x - mean) ** 2)
+        assert w @ x == pytest.approx(mean, rel=1e-4), name
+        assert sd is None or spread == pytest.approx(sd, abs=1e-3)
+        assert x[drawn].mean() == pytest.approx(mean, abs=4 * spread / np.sqrt(len(drawn))), name
     assert found.effective < len(found)
     assert len(found) >= len(plain), "more are looked for until enough of them count"
-    drawn = enter(p, found, derive_seed(1, "trial"), np.arange(200)).drawn
-    assert age[drawn].mean() == pytest.approx(32, abs=4 * 6 / np.sqrt(len(drawn)))
-    assert found.screening["edss"][drawn].mean() == pytest.approx(4, abs=0.15)
 
 
 def test_too_few_people_behind_the_weights_are_warned_of(people):
