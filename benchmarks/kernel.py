@@ -215,6 +215,7 @@ def measure(quick: bool = False) -> dict[str, Any]:
     cases = {
         "untreated": Case("untreated", plain, n),
         "ALS, untreated": Case("ALS", compose("als"), n),
+        "ALS composed, untreated": Case("ALS composed", compose("als", ("riluzole", "als_drugs", "msc")), n),
         "composed, untreated": Case("composed, untreated", full, n),
         "composed, natalizumab": Case("composed, natalizumab", full, n, "natalizumab"),
         "composed, aHSCT": Case("composed, aHSCT", full, n, "aHSCT"),
