@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stemtrial.cohort.als.population import era_mortality, people_at_onset
+from stemtrial.cohort.als.population import people_at_onset, under_care_of
 from stemtrial.cohort.clinic import taken
 from stemtrial.disease.als import MONTH
 from stemtrial.endpoint.trajectory import Points, least_squares
@@ -33,9 +33,8 @@ class Lives:
     ) -> None:
         k, index = compose("als", ("riluzole",)), np.arange(people, dtype=np.uint64)
         self.person, state = people_at_onset(seed, index, p)
-        if not riluzole:  # the time before riluzole had no ventilation at home either
-            self.person["niv_offer"] = np.zeros(people)
-            self.person["frailty"] = self.person["frailty"] * era_mortality(np.full(people, 1993.0), p)
+        if not riluzole:
+            self.person = under_care_of(np.full(people, 1993.0), seed, index, self.person, p)
         self.day = np.asarray(days(self.person) if callable(days) else np.tile(days, (people, 1)), np.int64)
         n, v = self.day.shape
         population = k.population(0, index, self.person, state)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stemtrial.cohort.als.natural import live
-from stemtrial.cohort.als.population import SITES, people_at_onset
+from stemtrial.cohort.als.population import SITES, era_mortality, people_at_onset, under_care_of
 from stemtrial.disease.als import REGIONS
 from stemtrial.errors import InputError
 from stemtrial.parameters import point_draw
@@ -69,6 +69,20 @@ def test_the_fast_are_diagnosed_sooner_and_the_old_are_faster(drawn):
     log_rate = np.log(constants["rate"])
     assert np.corrcoef(log_rate, np.log(constants["delay_months"]))[0, 1] < -0.2
     assert np.corrcoef(log_rate, constants["age0"])[0, 1] > 0.05
+
+
+def test_care_is_that_of_the_year(drawn, point):
+    person, index = drawn[0], np.arange(N, dtype=np.uint64)
+    niv, frailty = [], []
+    for year in (1980.0, 1995.0, 2000.0, 2005.0, 2020.0):
+        then = under_care_of(np.full(N, year), 1, index, person, point)
+        niv.append(then["niv_offer"].sum() / person["niv_offer"].sum())
+        frailty.append((then["frailty"] / person["frailty"])[0])
+        assert (then["niv_offer"] <= person["niv_offer"]).all(), "whoever does not accept it now did not then"
+    assert niv == pytest.approx([0, 0, 0.5, 1, 1], abs=0.02)
+    most = point["cohort.als.mortality_1995"]
+    assert frailty == pytest.approx([most, most, most**0.5, 1, 1])
+    assert era_mortality(np.array([2005.0]), point) == 1
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,8 @@ Floats = NDArray[Any]
 Person = dict[str, Floats]
 SITES = ("bulbar", "upper_limb", "respiratory", "lower_limb")
 """Sites of onset as trials name them, in the order of :data:`~stemtrial.disease.als.REGIONS`."""
+CARE_CHANGED = (1995.0, 2005.0)
+"""Years between which care of breathing and nutrition became that of today."""
 
 
 def people_at_onset(seed: int, index: NDArray[np.uint64], p: Mapping[str, float]) -> tuple[Person, Person]:
@@ -95,12 +97,33 @@ def people_at_onset(seed: int, index: NDArray[np.uint64], p: Mapping[str, float]
     return constants, state
 
 
-def era_mortality(year: Floats, p: Mapping[str, float]) -> Floats:
-    """Mortality of the calendar year over that of today, shape of ``year``: log-linear from 1995 to 2005, then 1.
+def under_care_of(
+    year: Floats, seed: int, index: NDArray[np.uint64], person: Mapping[str, Floats], p: Mapping[str, float]
+) -> Person:
+    """Constants of people under the care of a calendar year: that of today from 2005 on.
 
-    Care of breathing and nutrition came in between (``docs/design/als_model.md`` section 9).
+    Up to 1995 nobody is offered a mask at home, and mortality is higher (``docs/design/als_model.md`` section 9).
+
+    Parameters
+    ----------
+    year : ndarray, shape (n,)
+        When each is screened.
+    seed, index, p
+        As :func:`people_at_onset` got them.
+    person : mapping of str to ndarray, shape (n,)
+        Constants that it returned.
     """
-    return np.asarray(np.exp(np.interp(year, [1995.0, 2005.0], [np.log(p["cohort.als.mortality_1995"]), 0.0])))
+    offered = uniforms(seed, index, 0, "cohort.als.care", 1)[:, 0] < np.interp(year, CARE_CHANGED, [0.0, 1.0])
+    return {
+        **person,
+        "niv_offer": person["niv_offer"] * offered,
+        "frailty": person["frailty"] * era_mortality(year, p),
+    }
+
+
+def era_mortality(year: Floats, p: Mapping[str, float]) -> Floats:
+    """Mortality of the calendar year over that of today, shape of ``year``: log-linear while care changed."""
+    return np.asarray(np.exp(np.interp(year, CARE_CHANGED, [np.log(p["cohort.als.mortality_1995"]), 0.0])))
 
 
 def _of_mean_one(sd: float, z: Floats) -> Floats:

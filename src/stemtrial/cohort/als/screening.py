@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stemtrial.cohort.als.population import SITES, era_mortality, people_at_onset
+from stemtrial.cohort.als.population import SITES, people_at_onset, under_care_of
 from stemtrial.cohort.clinic import RUN_IN_SEED, Arrays, Care, Clinic, Funnel, packed, passed, taken
 from stemtrial.cohort.eligibility import Eligibility
 from stemtrial.disease.als import MONTH
@@ -52,7 +52,7 @@ def _batch(
     u = uniforms(RUN_IN_SEED, index, 0, "cohort.als.referral", 1)
     entry_year = care.entry_years[0] + (care.entry_years[1] - care.entry_years[0]) * u[:, 0]
     constants, state = people_at_onset(RUN_IN_SEED, index, p)
-    constants["frailty"] = constants["frailty"] * era_mortality(entry_year, p)
+    constants = under_care_of(entry_year, RUN_IN_SEED, index, constants, p)
     if care.before_entry != "riluzole":
         constants["riluzole"] = np.zeros(n)
     diagnosed = (constants["delay_months"] * MONTH).astype(np.int64)
@@ -123,9 +123,9 @@ def _batch(
 
 def _slope(total: NDArray[np.float64], before: tuple[int, ...]) -> NDArray[np.float64]:
     """Points a month by least squares over the visits so many days before screening; NaN where one is missing."""
-    months = -np.array(before) / MONTH
-    weight = (months - months.mean()) / ((months - months.mean()) ** 2).sum()
-    return np.asarray(total[:, [_VISITS.index(d) for d in before]] @ weight)
+    day = -np.array(before, np.float64)
+    weight = len(day) * day - day.sum()  # whole numbers, as are the scores: every order of summing gives the same bits
+    return np.asarray(total[:, [_VISITS.index(d) for d in before]] @ weight * (MONTH / (weight @ day)))
 
 
 CLINIC = Clinic(
