@@ -273,8 +273,8 @@ def conduct(
     threads : int
         Threads of the kernel; the results do not depend on it.
     truth : bool
-        Also return table ``truth_visits``: EDSS without rating error at every visit and, from a kernel composed with
-        the truth, axonal loss by cause since randomisation. Changes no other number.
+        Also return table ``truth_visits``: what a rater without error would find at every visit and, of MS from a
+        kernel composed with the truth, axonal loss by cause since randomisation. Changes no other number.
 
     Returns
     -------

@@ -87,7 +87,7 @@ class Entrants:
     drawn : ndarray of int64
         Which recruit.
     course : ndarray of str
-        Course of MS.
+        Course at entry.
     entry_day : ndarray of int64
         Days from the start of accrual.
     year : ndarray of float

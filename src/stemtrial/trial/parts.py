@@ -203,7 +203,7 @@ class Randomisation(Part):
 
 
 class Blinding(Part):
-    """Who knows the arm: the patient, and the rater of the EDSS."""
+    """Who knows the arm: the patient, and the rater of the EDSS or ALSFRS-R."""
 
     patient: Literal["open", "blind"]
     rater: Literal["open", "blind"]

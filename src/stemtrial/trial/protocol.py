@@ -67,8 +67,9 @@ class Protocol(Part):
         ``open_label_transplant``. Left out: ``progressive`` for progressive courses, ``paediatric`` for children,
         ``open_label_transplant`` where patients know that some are transplanted, else ``blind``; with several courses
         it stays out, and holds for each patient by the own course (:meth:`ascertained`).
+        Of MS only; not said in ALS.
     relapse_treatment : {"methylprednisolone", "none"}
-        What every reported relapse is treated with.
+        What every reported relapse of MS is treated with.
     instruments : tuple of str
         What is measured beside the EDSS and the scan, or the ALSFRS-R, and what the endpoints need.
     reproduces : str, optional
