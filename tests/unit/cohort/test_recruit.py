@@ -9,6 +9,7 @@ import pytest
 from scipy import special
 
 from stemtrial.cohort import recruit as room
+from stemtrial.cohort.als.population import people_at_onset as with_als
 from stemtrial.cohort.eligibility import Eligibility
 from stemtrial.cohort.ms.courses import COURSES
 from stemtrial.cohort.ms.population import people_at_onset, season_at
@@ -18,9 +19,13 @@ from stemtrial.kernel import YEAR, Schedule, uniforms
 from stemtrial.observe import N_SLOW, EdssRater, RaterState, deficits, weights
 from stemtrial.observe.parameters import EdssParameters, from_draw, load
 from stemtrial.parameters import point_draw
+from stemtrial.therapy.family import amounts
 
 CARE = Care("ms", "rrms", "platform_drugs", (2006.0, 2014.0), None)
 UNTREATED = dataclasses.replace(CARE, before_entry="none")
+ALS = Care("als", "als", "riluzole", (2012.0, 2018.0), None)
+RULES_OF_ALS = ["age_years <= 75", "symptom_months <= 36", "alsfrs_r >= 30", "svc_pct >= 60"]
+"""Two rules on history, two on what only an examination shows."""
 RULES = ["18 <= age_years <= 50", "2.0 <= edss <= 5.0", "relapses_last_12_months >= 1", "gd_lesions >= 1"]
 
 
@@ -32,13 +37,35 @@ def small(monkeypatch, empty_cache):
 
 def batches(patch, before) -> None:
     """Call ``before`` with the first index of each batch that is really computed."""
-    clinic = CLINICS["ms"]
 
-    def batch(*given):
-        before(given[4][0])
-        return clinic.batch(*given)
+    def watched(clinic):
+        def batch(*given):
+            before(given[4][0])
+            return clinic.batch(*given)
 
-    patch.setattr(room, "CLINICS", {"ms": dataclasses.replace(clinic, batch=batch)})
+        return dataclasses.replace(clinic, batch=batch)
+
+    patch.setattr(room, "CLINICS", {d: watched(clinic) for d, clinic in CLINICS.items()})
+
+
+class Looking:
+    """Recruits people with one disease."""
+
+    def __init__(self, care, kernel, texts, easy, rare):
+        self.care, self.kernel, self.texts, self.easy, self.rare = care, kernel, texts, easy, rare
+
+    def __call__(self, *texts, wanted=10, draws=None, **more):
+        care = dataclasses.replace(self.care, **more.pop("care", {}))
+        given = {"max_pool": 1500} | more
+        return recruit(self.kernel, draws or point_draw(), 0, care, Eligibility(texts or self.texts), wanted, **given)
+
+
+@pytest.fixture(scope="module", params=["ms", "als"])
+def look(request, everything, everything_als):
+    if request.param == "ms":
+        many = "relapses_last_12_months >= 0"
+        return Looking(CARE, everything, RULES, many, ("relapses_last_12_months >= 1", "t2_volume_ml >= 200"))
+    return Looking(ALS, everything_als, RULES_OF_ALS, "symptom_months <= 200", ("svc_pct >= 60", "nfl_pg_ml >= 4000"))
 
 
 @pytest.fixture(scope="module")
@@ -174,50 +201,51 @@ def same(a, b):
     assert a.funnel == b.funnel
 
 
-def test_the_cache_gives_what_was_computed_and_damage_is_mended(everything, small, empty_cache, monkeypatch):
-    def call(**options):
-        return recruit(everything, point_draw(), 0, CARE, rules(), 10, max_pool=1500, **options)
-
-    first = call()
+def test_the_cache_gives_what_was_computed_and_damage_is_mended(look, small, empty_cache, monkeypatch):
+    first = look()
     (path,) = empty_cache.glob("recruits/*.npz")
     with monkeypatch.context() as m:
         batches(m, lambda first: pytest.fail("computed again"))
-        same(first, call())
+        same(first, look())
     path.write_bytes(path.read_bytes()[:-1000])
-    same(first, call(threads=2))
+    same(first, look(threads=2))
     with monkeypatch.context() as m:
         batches(m, lambda first: pytest.fail("the mended file was not stored"))
-        same(first, call())
+        same(first, look())
 
 
-def test_other_numbers_rules_or_care_are_other_recruits(everything, small, empty_cache):
-    def call(d=None, care=CARE, r=None):
-        r = r or rules("relapses_last_12_months >= 1")
-        return recruit(everything, d or point_draw(), 0, care, r, 10, max_pool=1500)
+def test_threads_recruit_the_same(look, small, empty_cache, monkeypatch):
+    first = look()
+    monkeypatch.setenv("STEMTRIAL_CACHE", str(empty_cache.parent / "another"))
+    (empty_cache.parent / "another").mkdir()
+    (empty_cache.parent / "another" / "kernels").symlink_to(empty_cache / "kernels", target_is_directory=True)
+    same(first, look(threads=3))
 
-    base = call()
-    for other in (
-        call(point_draw({"ms.lam0": 5.0})), call(care=UNTREATED),
-        call(care=dataclasses.replace(CARE, era=2.0)), call(r=rules("relapses_last_12_months >= 2")),
-    ):  # fmt: skip
-        assert len(other) != len(base) or (other.index != base.index).any()
+
+def test_other_numbers_rules_or_care_are_other_recruits(look, small, empty_cache):
+    ms = look.care.disease == "ms"
+    one, other = ("relapses_last_12_months >= 1", "relapses_last_12_months >= 2") if ms else look.texts[2:]
+    changes = {"ms.lam0": 5.0} if ms else {"als.a": 0.9}
+    base = look(one)
+    differ = [look(one, draws=point_draw(changes)), look(one, care={"before_entry": "none"}), look(other)]
+    differ += [look(one, care={"era": 2.0})] if ms else [look(one, care={"entry_years": (1994.0, 1996.0)})]
+    for found in differ:
+        alike = len(found) == len(base) and (found.index == base.index).all()
+        assert not alike or any((found.state[k] != base.state[k]).any() for k in base.state)
     assert len(list(empty_cache.glob("recruits/*.npz"))) == 5
 
 
-def test_batches_add_up(everything, monkeypatch, empty_cache):
-    monkeypatch.setattr(room, "BATCH", 700)
-    two = recruit(everything, point_draw(), 0, CARE, rules("relapses_last_12_months >= 1"), 10**6, max_pool=1400)
-    monkeypatch.setattr(room, "BATCH", 1400)
-    one = recruit(everything, point_draw(), 0, CARE, rules("relapses_last_12_months >= 1"), 10**6, max_pool=1400)
-    same(one, two)
+def test_batches_add_up(look, monkeypatch, empty_cache):
+    found = {}
+    for size in (700, 1400):
+        monkeypatch.setattr(room, "BATCH", size)
+        found[size] = look(look.rare[0], wanted=10**6, max_pool=1400)
+    same(found[1400], found[700])
 
 
-def test_it_stops_when_enough_are_found(everything, small, empty_cache):
+def test_it_stops_when_enough_are_found(look, small, empty_cache):
     seen = []
-    few = recruit(
-        everything, point_draw(), 0, CARE, rules("relapses_last_12_months >= 0"), 10, max_pool=6000,
-        progress=lambda stage, x: seen.append((stage, x)),
-    )  # fmt: skip
+    few = look(look.easy, max_pool=6000, progress=lambda stage, x: seen.append((stage, x)))
     assert few.funnel[0][1] == 1500
     assert len(few) > 10
     assert seen == [("recruiting", 0.0)]
@@ -236,19 +264,23 @@ def test_a_delayed_evoked_potential_is_measured_at_screening_and_chooses_damaged
     assert delayed.state[nerve].mean() > 1.5 * anybody.state[nerve].mean()
 
 
-def test_nobody_eligible_is_told_with_the_funnel(everything, small, empty_cache):
+def test_nobody_eligible_is_told_with_the_funnel(look, small, empty_cache):
+    people = "people with relapsing MS" if look.care.disease == "ms" else "people with ALS"
     with pytest.raises(InputError) as e:
-        recruit(everything, point_draw(), 0, CARE, rules("age_years >= 18", "t2_volume_ml >= 200"), 10, max_pool=1500)
+        look("age_years >= 18", look.rare[1])
     message = str(e.value)
-    assert message.startswith("nobody is eligible: 1500 people with relapsing MS; ")
-    assert message.endswith("0 pass t2_volume_ml >= 200; widen the rule at which the numbers fall to 0")
+    assert message.startswith(f"nobody is eligible: 1500 {people}; ")
+    assert message.endswith(f"0 pass {look.rare[1]}; widen the rule at which the numbers fall to 0")
     with pytest.raises(InputError, match="0 pass age_years >= 100"):
-        recruit(everything, point_draw(), 0, CARE, rules("age_years >= 100"), 10, max_pool=1500)
+        look("age_years >= 100")
 
 
-def test_what_cannot_be_recruited_is_refused(everything, small, empty_cache):
-    with pytest.raises(InputError, match="course 'smps' cannot be recruited; did you mean 'spms'"):
-        recruit(everything, point_draw(), 0, Care("ms", "smps", "none", (2000.0, 2001.0)), rules(), 10)
+def test_what_cannot_be_recruited_is_refused(look, small, empty_cache):
+    wrong, right = ("smps", "spms") if look.care.disease == "ms" else ("asl", "als")
+    with pytest.raises(InputError, match=f"course '{wrong}' cannot be recruited; did you mean '{right}'"):
+        look(care={"course": wrong})
+    with pytest.raises(InputError, match="disease 'msa' cannot be recruited"):
+        look(care={"disease": "msa"})
 
 
 @pytest.mark.parametrize("course", COURSES)
@@ -279,12 +311,75 @@ def test_wanted_is_enough_to_draw_with_replacement():
     assert wanted_recruits(1900) == 19_000
 
 
-def test_who_wants_more_goes_on_where_another_stopped(everything, small, empty_cache, monkeypatch):
-    many = rules("relapses_last_12_months >= 0")
+def test_who_wants_more_goes_on_where_another_stopped(look, small, empty_cache, monkeypatch):
     screened = []
     batches(monkeypatch, screened.append)
-    few = recruit(everything, point_draw(), 0, CARE, many, 10, max_pool=4500)
-    more = recruit(everything, point_draw(), 0, CARE, many, 10**6, max_pool=4500)
+    few, more = (look(look.easy, wanted=n, max_pool=4500) for n in (10, 10**6))
     assert screened == [0, 1500, 3000]
     assert (more.index[: len(few)] == few.index).all()
     assert (few.screened, more.screened) == (1500, 4500)
+
+
+# -- people with ALS ---------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def found_als(everything_als):
+    with pytest.MonkeyPatch.context() as m:
+        m.setattr(room, "BATCH", 4000)
+        return recruit(everything_als, point_draw(), 0, ALS, Eligibility(RULES_OF_ALS), 10, max_pool=4000)
+
+
+def test_recruits_with_als_meet_every_rule_and_breathe_by_themselves(found_als):
+    for r in Eligibility(RULES_OF_ALS).rules:
+        assert r.evaluate(found_als.screening).all()
+    assert len(np.unique(found_als.index)) == len(found_als) > 300
+    assert (found_als.state["alive"] == 1).all()
+    assert (found_als.state["ventilated"] == 0).all()
+    steps, people = zip(*found_als.funnel, strict=True)
+    assert list(people) == sorted(people, reverse=True)
+    assert (people[0], people[-1]) == (4000, len(found_als))
+    assert {s.removeprefix("pass ") for s in steps[2:]} == set(RULES_OF_ALS)
+    assert (found_als.constants["age0"] == found_als.screening["age_years"]).all()
+
+
+def test_a_recruit_with_als_replayed_alone_has_the_same_bits(everything_als, point, found_als):
+    for k in (0, len(found_als) // 2, len(found_als) - 1):
+        index, x = found_als.index[[k]].astype(np.uint64), found_als.screening
+        constants, state = with_als(RUN_IN_SEED, index, point)
+        month = 365.25 / 12
+        diagnosed = int(constants["delay_months"][0] * month)
+        day = diagnosed + int(constants["referral_months"][0] * month)
+        assert day == round(x["symptom_months"][k] * month)
+        kind = everything_als.dose("riluzole.take.riluzole")
+        given = Schedule(np.array([0]), np.array([diagnosed]), np.array([kind]), amounts(1, 1.0))
+        drug = given if x["riluzole"][k] else Schedule.empty()
+        person = everything_als.population(0, index, constants, state)
+        everything_als.advance(person, 0, day, point, RUN_IN_SEED, schedule=drug)
+        for j, s in enumerate(everything_als.states):
+            assert person.state[j, 0] == found_als.state[s][k], s
+        for c in set(constants) - {"age0"}:
+            assert constants[c][0] == found_als.constants[c][k] or c == "riluzole", c
+
+
+def test_riluzole_is_in_the_body_of_those_who_take_it(found_als, everything_als, small):
+    takes = found_als.screening["riluzole"] > 0
+    assert 0.3 < takes.mean() < 1
+    np.testing.assert_array_equal(found_als.state["riluzole.riluzole"] > 0, takes)
+    assert (found_als.state["riluzole.riluzole_to"][takes] == 1).all()
+    without = recruit(
+        everything_als, point_draw(), 0, dataclasses.replace(ALS, before_entry="none"), Eligibility(RULES_OF_ALS), 10,
+        max_pool=room.BATCH,
+    )  # fmt: skip
+    assert not (without.state["riluzole.riluzole"] > 0).any()
+    assert not without.screening["riluzole"].any()
+
+
+def test_slopes_of_the_run_in_are_exact(found_als):
+    """Of whole points on whole days: the same in any company, and none where the score rose as much as it fell."""
+    slope = found_als.screening["alsfrs_r_slope_run_in"]
+    day, month = -np.array([84.0, 56.0, 28.0, 0.0]), 365.25 / 12
+    steps = slope * ((day - day.mean()) ** 2).sum() / 14 / month
+    seen = steps[np.isfinite(steps)]
+    assert len(seen) > 300
+    np.testing.assert_allclose(seen, np.rint(seen), rtol=0, atol=1e-9)
+    assert (slope[np.rint(steps) == 0] == 0).all()
+    assert (np.rint(seen) == 0).any()
