@@ -9,12 +9,23 @@ import pytest
 
 from stemtrial.kernel import Schedule
 from stemtrial.therapy import acting_on, catalogue, compose, prescribe
+from stemtrial.therapy.als_drugs import DRUGS as ALS_DRUGS
 from stemtrial.therapy.drugs import DRUGS
 from stemtrial.therapy.family import AMOUNTS
 
 TOLERANCE = 1e-10
 OFTEN = {"graft.tumour": 2e-3, "graft.ectopic": 0.2, "ahsct.mortality.low": 0.05}
 """Rare harm made frequent enough to be compared."""
+CELLS_IN_ALS = (
+    ("msc", {"product": "bone-marrow-ntf-autologous", "route": "intrathecal", "dose_1e6": 100.0, "courses": 3}),
+    ("msc", {"product": "bone-marrow-autologous", "route": "intravenous", "dose_1e6": 60.0}),
+    ("nsc", {"product": "foetal-spinal-allogeneic", "route": "intraspinal", "segments": "cervical_and_lumbar",
+             "dose_1e6": 8.0, "immunosuppression": "tacrolimus", "immunosuppression_days": 200}),
+    ("nsc", {"product": "npc-gdnf-allogeneic", "route": "intraspinal", "segments": "lumbar_unilateral",
+             "dose_1e6": 5.0}),
+    ("astrocytes", {"product": "hesc-astrocytes", "route": "intrathecal", "dose_1e6": 250.0, "courses": 2}),
+    ("treg", {"dose_1e6_per_kg": 1.0, "courses": 4, "every_days": 28}),
+)  # fmt: skip
 CELLS = (
     ("msc", {"product": "bone-marrow-allogeneic", "route": "intravenous", "dose_1e6_per_kg": 2.0, "courses": 3}),
     ("msc", {"product": "bone-marrow-np-autologous", "route": "intrathecal", "dose_1e6": 60.0, "courses": 3}),
@@ -27,9 +38,9 @@ CELLS = (
 )  # fmt: skip
 
 
-def given_cells(k: int, p) -> list[tuple[int, str, list[float]]]:
+def given_cells(k: int, p, cells=CELLS) -> list[tuple[int, str, list[float]]]:
     """Day, dose and amounts of what one patient gets; products, routes, hypotheses and centres in turn."""
-    name, fields = CELLS[k % len(CELLS)]
+    name, fields = cells[k % len(cells)]
     known = {f: x.default for f, x in catalogue()[name].fields.items() if x.default is not None}
     facts = {"edss": np.array([4.0]), "year": np.array([2015.0]), "day": np.zeros(1, int),
              "optimistic": np.array([k // 2 % 2]), "centre": np.array([0.5 + k % 5 / 3])}  # fmt: skip
@@ -43,6 +54,16 @@ def course(kernel, n: int, days: int, p):
     start, end = (i * 13) % 40, days - (i * 7) % 90
     rows: list[tuple[int, int, str, list[float]]] = []
     for k in i:
+        if kernel.model.name == "als":
+            if k % 6 == 1:
+                rows.append((k, start[k] + k % 60, f"als_drugs.take.{ALS_DRUGS[k // 6 % 7]}", [1.0 + k % 2]))
+                rows.append((k, 480 + k % 9, "als_drugs.stop", []))
+            if k % 6 < 3:
+                rows.append((k, start[k] + k % 90, "riluzole.take.riluzole", [0.5 + k % 3 / 2]))
+                rows.append((k, 500 + k % 9, "riluzole.stop", []))
+            else:
+                rows += [(k, *dose) for dose in given_cells(k, p, CELLS_IN_ALS)]
+            continue
         if k % 6 == 1:
             rows.append((k, start[k] + k % 60, f"drugs.start.{DRUGS[k // 6 % 6]}", []))
             rows.append((k, 300 + k % 50, f"drugs.start.{DRUGS[(k // 6 + 1) % 6]}", []))
@@ -67,11 +88,11 @@ def course(kernel, n: int, days: int, p):
     return start, end, doses, (np.tile(i, len(at) // n), at)
 
 
-def compare(people, point, n: int, days: int, truth: bool = False) -> dict[str, Any]:
+def compare(people, point, n: int, days: int, disease: str = "ms", truth: bool = False) -> dict[str, Any]:
     """Largest relative difference of each kind; fails where it exceeds the tolerance or an event differs."""
     got, p = {}, point | OFTEN
     for backend in ("numba", "numpy"):
-        kernel = compose("ms", acting_on("ms"), backend=backend, truth=truth)
+        kernel = compose(disease, acting_on(disease), backend=backend, truth=truth)
         crowd = people(kernel, n)
         start, end, doses, visits = course(kernel, n, days, p)
         out = kernel.advance(crowd, start, end, p, 2026, schedule=doses, visits=visits)
@@ -104,6 +125,12 @@ def test_the_kernel_agrees_with_its_twin(people, point):
     told = compare(people, point, 200, 700)
     assert told["events"] > 200
     assert told["kinds"] >= {"relapse", "mobilisation", "engraftment", "nsc_ectopic_tissue", "opc_ectopic_tissue"}
+
+
+def test_the_kernel_of_als_with_its_therapies_agrees_with_its_twin(people, point):
+    told = compare(people, point, 200, 900, "als")
+    ectopic = {f"{family}_ectopic_tissue" for family in ("nsc", "astrocyte")}
+    assert told["kinds"] >= {"death", "niv", "gastrostomy", "tracheostomy", *ectopic}
 
 
 @pytest.mark.slow

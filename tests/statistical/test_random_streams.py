@@ -26,11 +26,15 @@ def names_in_the_source() -> set[str]:
     return found
 
 
-def test_streams_of_the_package_have_distinct_numbers(everything):
-    model = everything.model
-    used = (
-        {e.name for e in everything.program.effects} | set(model.streams) | {f"{a.name}.extra" for a in model.arrivals}
-    )
+def streams_of(kernel) -> set[str]:
+    """Names of the streams of a kernel."""
+    model = kernel.model
+    return {e.name for e in kernel.program.effects} | set(model.streams) | {f"{a.name}.extra" for a in model.arrivals}
+
+
+def test_streams_of_the_package_have_distinct_numbers(everything, everything_als):
+    assert {"als.X", "als.events"} <= streams_of(everything_als)
+    used = streams_of(everything) | streams_of(everything_als)
     names = (
         used | names_in_the_source() | {f"trial.rule.{k}" for k in range(20)} | {f"trial.choice.{k}" for k in range(20)}
     )
