@@ -175,29 +175,35 @@ def _of_its_disease(p: Protocol) -> Iterator[tuple[Loc, str]]:
                 yield (*loc, "resemble", name), foreign("variable", name, known)
     if p.disease != "ms":
         yield from _relapses_and_scans(p)
-    for below, use in p.endpoints.located():
-        if use.id in definitions() and p.disease not in diseases_of(use.id):
-            of = [name for name in definitions() if p.disease in diseases_of(name)]
-            yield ("endpoints", *below, "id"), foreign("endpoint", use.id, of)
+    uses = [(("endpoints", *below, "id"), "endpoint", use.id) for below, use in p.endpoints.located()]
+    uses += [(loc, "event", name) for loc, name in _waited_for(p)]
+    for loc, what, name in uses:
+        if name in definitions() and p.disease not in diseases_of(name):
+            yield loc, foreign(what, name, [k for k in definitions() if p.disease in diseases_of(k)])
     for loc, therapy, settings in _given(p):
         try:
             refuse_in(p.disease, therapy, settings)
         except FieldError as e:
-            yield (*loc, *((e.field,) if loc[-1] != "of" else ())), str(e)
+            yield (*loc, *(() if loc[-1] in ("of", "switch_to") else (e.field,))), str(e)
+
+
+def _waited_for(p: Protocol) -> Iterator[tuple[Loc, str]]:
+    """Yield each event that a rule or a choice waits for, with its path."""
+    found: list[tuple[Loc, Any]] = [
+        (("rules", i, key), getattr(rule, key, None)) for i, rule in enumerate(p.rules) for key in ("when", "after")
+    ]
+    found += [
+        (("arms", name, "regimen", i, "switch_on"), getattr(entry, "switch_on", None))
+        for name, arm in p.arms.items()
+        for i, entry in enumerate(arm.regimen)
+    ]
+    yield from ((loc, event) for loc, event in found if event is not None)
 
 
 def _relapses_and_scans(p: Protocol) -> Iterator[tuple[Loc, str]]:
     """Yield what a protocol says of relapses and scans, which its disease does not have."""
     none = f"there are no relapses in {p.disease}; "
-    events: list[tuple[Loc, Any]] = [
-        (("rules", i, key), getattr(rule, key, None)) for i, rule in enumerate(p.rules) for key in ("when", "after")
-    ]
-    events += [
-        (("arms", name, "regimen", i, "switch_on"), getattr(entry, "switch_on", None))
-        for name, arm in p.arms.items()
-        for i, entry in enumerate(arm.regimen)
-    ]
-    for loc, event in events:
+    for loc, event in _waited_for(p):
         if event == "relapse":
             yield loc, f"{none}name an endpoint"
     if p.visits.at_relapse:
@@ -222,6 +228,8 @@ def _given(p: Protocol) -> Iterator[tuple[Loc, str, Settings]]:
             yield loc, entry.therapy, entry.settings
         else:
             yield from (((*loc, "of"), name, {}) for name in entry.of)
+            if entry.switch_to != "remaining":
+                yield (*loc, "switch_to"), entry.switch_to, {}
 
 
 def _evidence(p: Protocol) -> Iterator[tuple[Loc, str]]:

@@ -25,7 +25,8 @@ def refused(said, *words: str, code: int = 2) -> str:
     lines = said.err.splitlines()
     assert said.code == code, said.err
     assert said.out == ""
-    mine = [x for x in lines if not x.startswith("stemtrial: recruiting")]  # slow machines tell more
+    waiting = ("stemtrial: recruiting", "stemtrial: compiling")  # slow machines and new ones tell more
+    mine = [x for x in lines if not x.startswith(waiting)]
     assert len(mine) == 1, said.err
     assert mine[0].startswith("stemtrial: ")
     assert "Traceback" not in said.err
@@ -60,15 +61,49 @@ BAD = {
     "other statistic": ("estimator: cox,", "estimator: logrank,", "is a hazard_ratio, logrank gives a p_value"),
     "unknown study": ("reproduces: burt2019_mist", "reproduces: burt2019_mis", "burt2019_mis"),
 }
+BAD_IN_ALS = {
+    "variable of MS": ("niv == 0", "edss >= 2", "variable 'edss' is not of als"),
+    "course of MS": ("course: als", "course: spms", "course 'spms' is not of als"),
+    "care of MS": ("entry: riluzole", "entry: platform_drugs", "care 'platform_drugs' is not of als"),
+    "era": ("  course: als", "  era: 1\n  course: als", "means nothing in als"),
+    "visits at relapses": ("window_days: 3", "window_days: 3\n  at_relapse: true", "there are no relapses in als"),
+    "rule on a relapse": (
+        "{hazard: drop_out, per_year: 0.24}",
+        "{when: relapse, action: withdraw}",
+        "there are no relapses in als",
+    ),
+    "rule on an event of MS": (
+        "{hazard: drop_out, per_year: 0.24}",
+        "{when: confirmed_worsening.mist, action: withdraw}",
+        "event 'confirmed_worsening.mist' is not of als",
+    ),
+    "endpoint of MS": ("id: alsfrs_r_run_in_slope", "id: edss_change", "endpoint 'edss_change' is not of als"),
+    "instrument of MS": ("endpoints:", "instruments: [sdmt]\nendpoints:", "instrument 'sdmt' is not"),
+    "therapy of MS": (
+        "{hazard: drop_out, per_year: 0.24}",
+        "{when: time_to_niv, action: add, to: natalizumab}",
+        "'natalizumab' has no model in als",
+    ),
+    "product of another cell": ("bone-marrow-ntf-autologous", "foetal-allogeneic", "foetal-allogeneic"),
+    "segments missing": (
+        "{therapy: msc, product: bone-marrow-ntf-autologous, route: intrathecal",
+        "{therapy: nsc, product: foetal-spinal-allogeneic, route: intraspinal",
+        "needles go into a segment, none is said",
+    ),
+}
 # fmt: on
+NUROWN_TEXT = (MIST.parent / "nurown-phase3.yaml").read_text(encoding="utf-8")
+PHASE_2_TEXT = (MIST.parent / "nurown-phase2.yaml").read_text(encoding="utf-8")
+MISTAKES = {name: (MIST_TEXT, *bad) for name, bad in BAD.items()}
+MISTAKES |= {name: (NUROWN_TEXT, *bad) for name, bad in BAD_IN_ALS.items()}
 
 
 @pytest.mark.parametrize("command", ["run", "check", "cohort"])
-@pytest.mark.parametrize("mistake", BAD)
+@pytest.mark.parametrize("mistake", MISTAKES)
 def test_bad_protocol(cli, tmp_path, mistake, command):
-    old, new, words = BAD[mistake]
-    assert old in MIST_TEXT, old
-    (tmp_path / "trial.yaml").write_text(MIST_TEXT.replace(old, new, 1))
+    text, old, new, words = MISTAKES[mistake]
+    assert old in text, old
+    (tmp_path / "trial.yaml").write_text(text.replace(old, new, 1))
     before = tree(tmp_path)
     line = refused(cli(command, "trial.yaml"), words)
     assert re.match(r"stemtrial: trial\.yaml:\d+:\d+: ", line), line
@@ -76,7 +111,7 @@ def test_bad_protocol(cli, tmp_path, mistake, command):
     changed = [
         k
         for k, (a, b) in enumerate(
-            zip(MIST_TEXT.splitlines(), (tmp_path / "trial.yaml").read_text().splitlines(), strict=False), 1
+            zip(text.splitlines(), (tmp_path / "trial.yaml").read_text().splitlines(), strict=False), 1
         )
         if a != b
     ]
@@ -90,11 +125,18 @@ def test_empty_file(cli, tmp_path):
     assert tree(tmp_path) == {"empty.yaml"}
 
 
-def test_protocol_nobody_is_eligible_for(cli, tmp_path):
-    (tmp_path / "t.yaml").write_text(MIST_TEXT.replace("relapses_last_12_months >= 2", "relapses_last_12_months >= 19"))
+@pytest.mark.parametrize(
+    ("text", "old", "new"),
+    [(MIST_TEXT, "relapses_last_12_months >= 2", "relapses_last_12_months >= 19"),
+     (PHASE_2_TEXT, "18 <= age_years <= 75", "18 <= age_years <= 20")],
+    ids=["ms", "als"],
+)  # fmt: skip
+def test_protocol_nobody_is_eligible_for(cli, tmp_path, text, old, new):
+    (tmp_path / "t.yaml").write_text(text.replace(old, new, 1))
+    at = next(i for i, line in enumerate(text.splitlines(), 1) if line == "  eligibility:")
     for command in ("run", "cohort"):
         line = refused(cli(command, "t.yaml"), "population.eligibility: nobody is eligible", "widen the rule")
-        assert re.match(r"stemtrial: t\.yaml:10:3: ", line)
+        assert re.match(rf"stemtrial: t\.yaml:{at}:3: ", line)
     assert tree(tmp_path) == {"t.yaml"}
 
 

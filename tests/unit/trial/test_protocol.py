@@ -6,6 +6,8 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from als_mistakes import BAD as BAD_IN_ALS
+from als_mistakes import SMALL as SMALL_OF_ALS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from protocol_mistakes import BAD, SMALL
@@ -13,6 +15,7 @@ from pydantic import ValidationError
 
 from stemtrial import evidence
 from stemtrial.errors import InputError
+from stemtrial.predict.obstacles import refuse
 from stemtrial.therapy.info import catalogue, therapy_info
 from stemtrial.trial.entry import planned_days
 from stemtrial.trial.parts import Visits
@@ -55,6 +58,31 @@ def test_a_mistake_is_named_in_one_line_where_it_stands(load, tmp_path, old, new
     with pytest.raises(InputError) as caught:
         load(text)
     assert str(caught.value) == f"{tmp_path / 't.yaml'}:{len(before)}:{len(before[-1]) + 1}: {message}"
+
+
+@pytest.mark.parametrize("mistake", BAD_IN_ALS, ids=lambda b: b[1][:40])
+def test_a_mistake_of_als_is_named_in_one_line_where_it_stands(tmp_path, mistake):
+    old, new, words = mistake
+    text = SMALL_OF_ALS.replace(old, new, 1)
+    assert text != SMALL_OF_ALS
+    (tmp_path / "t.yaml").write_text(text)
+
+    def use():
+        refuse(load_protocol(tmp_path / "t.yaml"))
+
+    with pytest.raises(InputError) as caught:
+        use()
+    message = str(caught.value)
+    assert words in message
+    assert "\n" not in message
+    place = message.removeprefix(f"{tmp_path / 't.yaml'}:")
+    at = place.split(":")[2].strip() if place != message else place.split(":")[0]
+    assert at.split(".")[0] in Protocol.model_fields, "the path of what is wrong"
+
+
+def test_the_small_protocol_of_als_stands_in_nobodys_way(tmp_path):
+    (tmp_path / "t.yaml").write_text(SMALL_OF_ALS)
+    refuse(load_protocol(tmp_path / "t.yaml"))
 
 
 def test_of_several_mistakes_the_first_of_the_file_is_told(load):
