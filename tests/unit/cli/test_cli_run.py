@@ -16,8 +16,14 @@ from stemtrial.predict.run import Prediction
 SMALL = ("run", "mist", "--replicates", "3", "--patients", "20")
 
 
-def test_json_is_all_of_stdout(process, tmp_path):
-    running = process(*SMALL, "--json")
+@pytest.fixture(params=["mist", "nurown-phase3"])
+def small(request):
+    """A small run of each disease."""
+    return ("run", request.param, *SMALL[2:])
+
+
+def test_json_is_all_of_stdout(process, tmp_path, small):
+    running = process(*small, "--json")
     out, err = running.communicate()
     assert running.returncode == 0, err
     told = json.loads(out)
@@ -31,15 +37,16 @@ def test_json_is_all_of_stdout(process, tmp_path):
     assert not list(folder.rglob(".tmp-*"))
 
 
-def test_default_folder_is_named_after_protocol_and_id(cli, tmp_path):
-    run = json.loads(cli(*SMALL, "--json").out)["run"]
-    assert Path(run["folder"]) == Path("runs") / f"mist-{run['id'][:12]}"
+def test_default_folder_is_named_after_protocol_and_id(cli, tmp_path, small):
+    run = json.loads(cli(*small, "--json").out)["run"]
+    assert Path(run["folder"]) == Path("runs") / f"{small[1]}-{run['id'][:12]}"
+    assert sum(run["patients_per_arm"].values()) == 20
     assert [p.name for p in tmp_path.iterdir()] == ["runs"]
 
 
-def test_numbers_depend_on_the_seed_only(cli):
+def test_numbers_depend_on_the_seed_only(cli, small):
     def digest(*more: str) -> str:
-        return str(json.loads(cli(*SMALL, "--json", *more).out)["run"]["digest"])
+        return str(json.loads(cli(*small, "--json", *more).out)["run"]["digest"])
 
     first = digest("-o", "a")
     assert digest("-o", "a") == first  # the same command again
@@ -48,11 +55,11 @@ def test_numbers_depend_on_the_seed_only(cli):
     assert digest("-o", "d", "--seed", "2") != first
 
 
-def test_keep_all_keeps_the_patients_of_every_replicate(cli, tmp_path):
+def test_keep_all_keeps_the_patients_of_every_replicate(cli, tmp_path, small):
     import duckdb
 
-    cli(*SMALL, "-o", "one")
-    cli(*SMALL, "-o", "all", "--keep", "all")
+    cli(*small, "-o", "one")
+    cli(*small, "-o", "all", "--keep", "all")
     for folder, patients in (("one", {0: 20}), ("all", {0: 20, 1: 20, 2: 20})):
         path = tmp_path / folder / "tables" / "patients.parquet"
         rows = duckdb.sql(f"select replicate, count(*) from '{path}' group by replicate").fetchall()
@@ -124,9 +131,9 @@ def test_comparison_puts_each_row_in_one_group(mist):
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_result_fits_the_terminal(cli, monkeypatch, width):
+def test_result_fits_the_terminal(cli, monkeypatch, width, small):
     monkeypatch.setenv("COLUMNS", str(width))
-    out = cli(*SMALL).out
+    out = cli(*small).out
     assert max(len(line) for line in out.splitlines() if "runs/" not in line) <= width
 
 
