@@ -508,8 +508,9 @@ def test_what_can_be_stopped_is_stopped_by_its_family():
     assert stops("rituximab") == ("anti_cd20.stop",)
     assert stops("alemtuzumab") == stops("ahsct") == ()
     assert stops("msc") == ("msc.stop",), "no further course; what was given stays"
-    assert stops("riluzole") == (), "goes on beside whatever a trial gives"
-    ending = ("drugs", "anti_cd20", "msc", "nsc", "opc", "remyelination", "als_drugs", "astrocyte", "treg")
+    assert stops("riluzole") == ("riluzole.stop",)
+    assert [f for f in FAMILIES if FAMILIES[f].lasting] == ["riluzole"], "goes on where the trial did not give it"
+    ending = ("drugs", "anti_cd20", "msc", "nsc", "opc", "remyelination", "als_drugs", "astrocyte", "treg", "riluzole")
     assert set(stopping(FAMILIES)) == {f"{f}.stop" for f in ending}
 
 
