@@ -29,6 +29,8 @@ from stemtrial.trial.protocol import Protocol
 from stemtrial.trial.ward import Ints, Ward
 
 DEATH_GRADE = 5
+DEATH: Mapping[str, str] = {"ms": "other cause", "als": "respiratory failure"}
+"""What a death stands for that no treatment caused: in ALS, the end of the disease."""
 NONE = -1
 """Kind of an event that a disease does not have."""
 OBSERVED: Mapping[str, tuple[str, ...]] = {
@@ -92,7 +94,7 @@ class _Conduct:
         self.kinds = {v: k for k, v in kernel.model.event_kinds.items()}
         self.relapse = kernel.model.event_kinds.get("relapse", NONE)
         self.harms = kernel_harms()
-        fatal = {"death": "other cause"} | {
+        fatal = {"death": DEATH[protocol.disease]} | {
             k: "treatment-related" for k, (harm, _) in self.harms.items() if harm.grade == DEATH_GRADE
         }
         self.fatal = {k: why for k, why in fatal.items() if k in kernel.model.event_kinds}
