@@ -8,7 +8,7 @@ from typing import Any
 
 from stemtrial.cli import text
 from stemtrial.report.apart import DESIGN, HYPOTHESES, NO_EFFECT, hypotheses_words
-from stemtrial.report.words import Names, finite, number, scale_of, shown, span, statistic, years
+from stemtrial.report.words import Names, arms_of, finite, number, scale_of, shown, span, statistic, years
 
 Row = Mapping[str, Any]
 MOST_EVENTS = 12
@@ -149,12 +149,13 @@ def show_told(page: Mapping[str, Any]) -> None:
             [
                 o["outcome_id"].rpartition("#")[2],
                 o["label"],
-                " vs ".join(o["arm"]) if isinstance(o["arm"], list) else o["arm"],
+                arms_of(o),
                 years(o["time_years"]) or "–",
-                statistic(o["statistic"]),
+                statistic(o["statistic"]) + (f", {unit}" if unit not in ("", "various") else ""),
                 "sealed" if o["verification"] == "sealed" else number(shown(row, scale_of(row))["value"]),
             ]
             for o in study["outcomes"]
             for row in [{**o, "published": o}]
+            for unit in [scale_of(row).unit]
         ]
         text.table(["#", "outcome", "who", "when", "statistic", "value"], rows, right=[5], fold=[1])

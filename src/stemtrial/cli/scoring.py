@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from stemtrial.report.words import (
     shown,
     span,
     statistic,
+    years,
 )
 
 SHOWN = 25
@@ -173,10 +174,9 @@ def _table(rows: list[Mapping[str, Any]]) -> None:
             [
                 r["protocol"],
                 f"{r['endpoint']}: {statistic(r['statistic'], r['endpoint'])}",
-                r["arms"]
-                + ("" if r["time_years"] is None else f", {r['time_years']:.3g} y")
+                ", ".join(p for p in (r["arms"], years(r["time_years"])) if p)
                 + f" {NO_HUMAN_DATA_MARK}" * (NO_HUMAN_DATA in r["labels"]),
-                span(v["pi90"]) + (f" {v['unit']}" if v["unit"] else ""),
+                _interval(r, v["pi90"]) + (f" {v['unit']}" if v["unit"] else ""),
                 number(v["value"]),
                 z_text(r["z"]),
                 r["role"],
@@ -187,6 +187,12 @@ def _table(rows: list[Mapping[str, Any]]) -> None:
         right=[5],
         fold=[1, 2],
     )
+
+
+def _interval(row: Mapping[str, Any], pi90: Sequence[Any]) -> str:
+    """Write an interval; a median time without an upper end is not reached within the trial."""
+    told = span(pi90)
+    return told.replace("–", "not reached") if row["statistic"] == "median" else told
 
 
 def _groups(coverage: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:

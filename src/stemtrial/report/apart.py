@@ -8,7 +8,19 @@ from typing import Any
 from stemtrial.report.lanes import Lane, lanes
 from stemtrial.report.sections import FigureView, Section, slug, view_of
 from stemtrial.report.tables import Cell, TableView, published_cell
-from stemtrial.report.words import Names, count, finite, group_by_scale, number, real, scale_of, shown, span, statistic
+from stemtrial.report.words import (
+    Names,
+    arms_of,
+    count,
+    finite,
+    group_by_scale,
+    number,
+    real,
+    scale_of,
+    shown,
+    span,
+    statistic,
+)
 
 Row = Mapping[str, Any]
 NO_EFFECT = "What the same trial would have shown with no effect at all"
@@ -246,18 +258,13 @@ def published_table(study: Mapping[str, Any]) -> TableView:
         row = {**o, "published": o}
         scale = scale_of(row)
         s = shown(row, scale)
-        arm = o.get("arm")
-        who = " vs ".join(arm) if isinstance(arm, list) else str(arm or "")
         at = finite(o.get("time_years"))
         rows.append(
             [
                 Cell(str(o.get("label") or o.get("endpoint")), (str(o.get("outcome_id")),)),
-                Cell(who.replace("_", " ")),
+                Cell(arms_of(o)),
                 Cell("–" if at is None else number(at)),
-                Cell(
-                    statistic(o.get("statistic"))
-                    + (f", {scale.unit}" if scale.unit not in ("", "various", "%") else "")
-                ),
+                Cell(statistic(o.get("statistic")) + (f", {scale.unit}" if scale.unit not in ("", "various") else "")),
                 Cell("sealed", kind="muted")
                 if o.get("verification") == "sealed"
                 else published_cell(s["value"], s["ci95"], o),

@@ -41,8 +41,7 @@ def trial_of(row: Mapping[str, Any]) -> str:
 
 def who_of(row: Mapping[str, Any], short: bool = False) -> str:
     """Arm or contrast and time of a row."""
-    t = finite(row.get("time_years"))
-    at = ("" if t is None else f"{t:.3g} y") if short else years(t)
+    at = years(row.get("time_years"), short)
     arms = str(row.get("arms") or "")
     for name, brief in BRIEF.items() if short else ():
         arms = arms.replace(name, brief)

@@ -14,6 +14,8 @@ _FRACTION_STATISTICS = frozenset({"km_probability", "proportion"})
 _FRACTION_UNITS = frozenset({"fraction", "probability", "proportion"})
 _PERCENT_UNITS = frozenset({"%", "percent", "pct"})
 _NOISE = 1e-12  # what is left of a difference of equal numbers
+WEEKS_A_YEAR = 365.25 / 7
+_BRIEF = {"month": "mo", "week": "wk", "year": "y"}
 _NO_UNIT = frozenset({"", "1", "-", "none"})
 
 _STATISTICS = {
@@ -125,20 +127,30 @@ def ends(pair: Sequence[Any] | None) -> tuple[float | None, float | None]:
     return (real(pair[0]), real(pair[1])) if pair and len(pair) == 2 else (None, None)
 
 
-def years(t: Any) -> str:
-    """Write a time: months or weeks below one year, else years; nothing where there is none.
+def years(t: Any, short: bool = False) -> str:
+    """Write a time as trials plan it: in whole months, in whole weeks, else in years; nothing where there is none.
 
-    >>> years(0.25), years(0.46), years(2)
-    ('3 months', '24 weeks', '2 years')
+    A published time of two decimals may be any within 0.005 years: 0.54 is taken for 28 weeks, a multiple of four.
+
+    >>> years(0.25), years(0.46), years(0.92), years(1.38), years(2), years(0.54, short=True)
+    ('3 months', '24 weeks', '48 weeks', '72 weeks', '2 years', '28 wk')
     """
     value = finite(t)
     if not value:
         return "" if value is None else "baseline"
-    for a_year, unit in ((12.0, "month"), (365.25 / 7, "week")):
-        whole = round(value * a_year)
-        if 0 < value < 1 and whole and abs(value * a_year - whole) < 0.05:
-            return f"{whole} {unit}{'s' * (whole != 1)}"
-    return f"{value:g} year{'s' * (value != 1)}"
+    months, weeks = value * 12, value * WEEKS_A_YEAR
+    off = {m: abs(x - round(x)) * days for m, x, days in (("month", months, 30.4), ("week", weeks, 7.0))}
+    near = [m for m, x in (("month", months), ("week", weeks)) if round(x) and abs(x - round(x)) < 0.05]
+    fourth = round(weeks) and round(weeks) % 4 == 0
+    if fourth and not near and abs(weeks - round(weeks)) < 0.005 * WEEKS_A_YEAR:
+        near = ["week"]
+    if value >= 1 and (not fourth or "month" in near or value >= 2):  # 18 months are 1.5 years
+        near = []
+    unit = min(near, key=off.__getitem__, default="year")
+    told = {"month": f"{months:.0f}", "week": f"{weeks:.0f}", "year": f"{value:.3g}"}[unit]
+    if short:
+        return f"{told} {_BRIEF[unit]}"
+    return f"{told} {unit}{'s' * (told != '1')}"
 
 
 def plain(name: Any) -> str:
@@ -162,6 +174,21 @@ def statistic(name: Any, endpoint: Any = "") -> str:
     if endpoint in _RANKED and name == "proportion":
         return "pairs won"
     return _STATISTICS.get(str(name), str(name or "").replace("_", " "))
+
+
+def arms_of(outcome: Mapping[str, Any]) -> str:
+    """Return whom a published outcome is of: an arm, the arms that it contrasts, or those that it counts together.
+
+    >>> arms_of({"arm": ["a", "b"], "statistic": "difference"}), arms_of({"arm": ["a", "b"], "statistic": "mean"})
+    ('a vs b', 'a and b')
+    """
+    arm = outcome.get("arm")
+    if not isinstance(arm, list | tuple):
+        return str(arm or "").replace("_", " ")
+    told = [str(a).replace("_", " ") for a in arm]
+    if len(told) > 2:
+        return f"all {len(told)} arms"
+    return (" vs " if outcome.get("statistic") in RATIOS | CHANGES else " and ").join(told)
 
 
 def explain_label(label: str, disease: str = "") -> str:
@@ -215,7 +242,7 @@ def scale_of(row: Mapping[str, Any]) -> Scale:
         return Scale("ratio", "Ratios", "ratio (logarithmic axis)", "", log=True, reference=1.0, rank=0)
     change = stat in CHANGES
     low = unit.lower()
-    as_fraction = low in _FRACTION_UNITS or (low in _NO_UNIT and stat in _FRACTION_STATISTICS)
+    as_fraction = low in _FRACTION_UNITS or (low in _NO_UNIT | {"various"} and stat in _FRACTION_STATISTICS)
     if as_fraction or low in _PERCENT_UNITS:
         factor = 100.0 if as_fraction else 1.0
         if row.get("endpoint") in _RANKED:

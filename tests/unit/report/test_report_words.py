@@ -4,15 +4,37 @@ from __future__ import annotations
 
 import pytest
 
-from stemtrial.report.words import Names, group_by_scale, scale_of, shown, span, years
+from stemtrial.report.words import Names, arms_of, group_by_scale, scale_of, shown, span, years
 
 
 @pytest.mark.parametrize(
     ("time", "said"),
-    [(0.25, "3 months"), (0.46, "24 weeks"), (1 / 12, "1 month"), (1, "1 year"), (0, "baseline")],
+    [(0.25, "3 months"), (0.46, "24 weeks"), (1 / 12, "1 month"), (1, "1 year"), (0, "baseline"),
+     (0.92, "48 weeks"), (11 / 12, "11 months"), (0.54, "28 weeks"), (0.62, "0.62 years"), (1.3798, "72 weeks"),
+     (1.84, "96 weeks"), (1.5, "1.5 years"), (2.3, "2.3 years")],
 )  # fmt: skip
 def test_times_are_told_in_the_unit_of_a_visit(time, said):
     assert years(time) == said
+    brief = {"months": "mo", "month": "mo", "weeks": "wk", "years": "y", "year": "y", "baseline": "baseline"}
+    assert years(time, short=True) == " ".join(brief.get(w, w) for w in said.split())
+
+
+@pytest.mark.parametrize(
+    ("arm", "statistic", "said"),
+    [
+        ("msc_ntf", "mean", "msc ntf"),
+        (["a", "b"], "difference", "a vs b"),
+        (["a", "b"], "count", "a and b"),
+        (["a1", "a2", "b", "c"], "count", "all 4 arms"),
+    ],
+)
+def test_arms_are_contrasted_or_taken_together(arm, statistic, said):
+    assert arms_of({"arm": arm, "statistic": statistic}) == said
+
+
+def test_a_share_of_patients_is_a_percentage_even_where_its_endpoint_has_various_units():
+    assert scale_of({"statistic": "proportion", "unit": "various"}).factor == 100
+    assert scale_of({"statistic": "proportion", "unit": "%"}).factor == 1
 
 
 @pytest.mark.parametrize(
