@@ -17,14 +17,14 @@ _SPOKEN = {"ahsct": "aHSCT", "msc": "MSC", "nsc": "NSC", "ipsc_opc": "iPSC-OPC",
 _PRODUCTS = {"bone-marrow-ntf-autologous": "MSC-NTF", "npc-gdnf-allogeneic": "NPC-GDNF"}
 """Products that the field knows by a name of their own."""
 _ROUTES = {
-    "intravenous": "iv", "intrathecal": "it", "intracerebroventricular": "icv", "intraparenchymal": "brain",
+    "intravenous": "IV", "intrathecal": "IT", "intracerebroventricular": "ICV", "intraparenchymal": "brain",
     "intraspinal": "cord",
 }  # fmt: skip
 NO_HUMAN_DATA = "prediction_without_human_data"
 
 
 def spoken(entry: Treatment | Choice) -> str:
-    """Return an entry of a regimen in a word: ``'aHSCT'``, ``'MSC it'``, ``'siponimod x 0.5'``, ``'drugs'``."""
+    """Return an entry of a regimen in a word: ``'aHSCT'``, ``'MSC IT'``, ``'siponimod x 0.5'``, ``'drugs'``."""
     if isinstance(entry, Choice):
         return "drugs"
     if entry.sham:

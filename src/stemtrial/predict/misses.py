@@ -33,10 +33,19 @@ def why(row: Mapping[str, Any], disease: str, families: Collection[str] = ()) ->
     published: float = row["published"]["value"]
     low, high = row["pi90"]
     side = "below" if low is None or published < low else "above"  # None: not reached, which is above everything
-    shown = ["not reached" if x is None else f"{x:.3g}" for x in (row["median"], low, high)]
-    figures = f"Published {published:g} lies {side} the predicted {shown[0]} ({shown[1]} to {shown[2]}). "
+    share = row.get("unit") in ("fraction", "probability")
+    shown = [_figure(x, 100.0 if share else 1.0) for x in (published, row["median"], low, high)]
+    percent = " %" * share
+    figures = (
+        f"Published {shown[0]}{percent} lies {side} the predicted {shown[1]} ({shown[2]} to {shown[3]}){percent}. "
+    )
     endpoint = str(row["endpoint"])
     asked = dict.fromkeys((endpoint, endpoint.partition(".")[0], ""))
     places = [row["outcome_id"], *(f"{disease}:{f}:{e}" for e in asked for f in sorted(families))]
     reason = next((_reasons()[p] for p in places if p in _reasons()), None)
     return figures + (reason or "No reason has been worked out for this miss yet; it stands as a miss of the model.")
+
+
+def _figure(x: float | None, factor: float) -> str:
+    """Write a figure to three significant digits, as the tables beside it do."""
+    return "not reached" if x is None else f"{x * factor:.3g}".replace("-", "−")

@@ -51,6 +51,7 @@ def page_data(
     arms = list(protocol.arms)
     claimed = {e["outcome_id"] for e in estimates if e["outcome_id"]}
     missing = [o for o in (study.outcomes if study else ()) if o.outcome_id not in claimed]
+    asked = {o.endpoint for o in (study.outcomes if study else ()) if o.outcome_id in claimed}
     return {
         "run": {
             **{k: v for k, v in run.items() if k != "provenance"},
@@ -62,7 +63,12 @@ def page_data(
         "disclaimer": DISCLAIMER,
         "estimates": estimates,
         "not_predicted": [
-            {"outcome_id": o.outcome_id, "reason": f"no endpoint of the protocol predicts {o.endpoint}"}
+            {
+                "outcome_id": o.outcome_id,
+                "reason": f"of {o.endpoint}, but of other patients, at another time or another statistic than asked"
+                if o.endpoint in asked
+                else f"no endpoint of the protocol predicts {o.endpoint}",
+            }
             for o in missing
         ],
         "misses": [

@@ -164,8 +164,8 @@ def test_families_are_by_disease():
 @pytest.mark.parametrize(
     ("entry", "word"),
     [
-        ({"therapy": "msc", "product": "bone-marrow-ntf-autologous", "route": "intrathecal"}, "MSC-NTF it"),
-        ({"therapy": "msc", "product": "bone-marrow-autologous", "route": "intravenous"}, "MSC iv"),
+        ({"therapy": "msc", "product": "bone-marrow-ntf-autologous", "route": "intrathecal"}, "MSC-NTF IT"),
+        ({"therapy": "msc", "product": "bone-marrow-autologous", "route": "intravenous"}, "MSC IV"),
         ({"therapy": "amx0035"}, "AMX0035"),
     ],
 )
@@ -183,7 +183,7 @@ def test_what_was_given_in_another_disease_is_untried_in_this_one():
     assert human_data("msc", given, "ms")
     changed = p.model_copy(update={"arms": {**p.arms, "msc": p.arms["msc"].model_copy(update={"regimen": (other,)})}})
     assert list(untried(changed)) == ["msc"]
-    assert set(arm_labels(p).values()) == {"MSC it", "untreated"}
+    assert set(arm_labels(p).values()) == {"MSC IT", "untreated"}
 
 
 # -- scorecard and readout ---------------------------------------------------------------------------------------------

@@ -111,7 +111,7 @@ def test_a_sham_needs_no_human_data_however_its_dose_is_said(protocol, tmp_path,
     ("entry", "word"),
     [
         ({"therapy": "ahsct", "conditioning": "beam-atg", "cells_1e6_per_kg": 5}, "aHSCT"),
-        ({"therapy": "nsc", "product": "foetal-allogeneic", "route": "intrathecal", "dose_1e6": 100}, "NSC it"),
+        ({"therapy": "nsc", "product": "foetal-allogeneic", "route": "intrathecal", "dose_1e6": 100}, "NSC IT"),
         ({"therapy": "nsc", "product": "foetal-allogeneic", "route": "intrathecal", "dose_1e6": 0}, "sham"),
         ({"therapy": "siponimod", "dose_ratio": 0.5}, "siponimod x 0.5"),
     ],
@@ -121,7 +121,7 @@ def test_entries_in_a_word(entry, word):
 
 
 def test_arms_have_names_of_their_own(protocol):
-    assert arm_labels(protocol()) == {"cells": "NSC it", "none": "untreated"}
+    assert arm_labels(protocol()) == {"cells": "NSC IT", "none": "untreated"}
     assert list(arm_labels(load_protocol("mist")).values()) == ["aHSCT", "drugs"]
     for name in ("petrou-2020", "sentinel", "evobrutinib-ph2", "genchi-2023-doses"):
         labels = list(arm_labels(load_protocol(name)).values())
@@ -142,6 +142,19 @@ def test_claims_and_studies_are_told_whole(protocol):
 
 
 # -- misses ------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("unit", "value", "ends", "said"),
+    [
+        ("fraction", 0.33, [0.121, 0.2718], "Published 33 % lies above the predicted 20 (12.1 to 27.2) %."),
+        ("points", -5.52, [-8.18, -5.95], "Published −5.52 lies above the predicted 0.2 (−8.18 to −5.95)."),
+        ("y", 1.0, [1.28, None], "Published 1 lies below the predicted 0.2 (1.28 to not reached)."),
+    ],
+)
+def test_the_figures_of_a_miss_are_those_of_the_table_beside_it(unit, value, ends, said):
+    row = {"outcome_id": "s#1", "endpoint": "e", "unit": unit, "published": {"value": value}, "median": 0.2}
+    assert misses.why(row | {"pi90": ends}, "als").startswith(said)
+
+
 def test_a_reason_may_stand_for_an_endpoint_of_a_family(monkeypatch):
     missed = {
         "outcome_id": "s#1",
