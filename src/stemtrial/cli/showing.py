@@ -311,8 +311,8 @@ def show_evidence(endpoint: str, family: str | None, statistic: str | None, as_j
             text.table(
                 ["outcome", "what", "time", "value (95 % CI)", "n", "why"],
                 [
-                    [r.outcome_id, f"{r.statistic.replace('_', ' ')}, {r.comparison}", *line(r)[1:], r.why]
-                    for _, r in rows
+                    [r.outcome_id, f"{_statistic(p, r.unit)}, {_who(r.comparison)}", *line(r)[1:], r.why]
+                    for p, r in rows
                 ],
                 right=[4],
                 fold=[1, 5],
@@ -321,4 +321,15 @@ def show_evidence(endpoint: str, family: str | None, statistic: str | None, as_j
 
 def _panel_title(p: Any, years: Callable[[Any], str]) -> str:
     at = f", at {years(p.horizon_years)}" if p.horizon_years else ""
-    return f"{p.statistic.replace('_', ' ')}, {p.comparison} ({p.disease.upper()}{at})"
+    return f"{_statistic(p, p.rows[0].unit)}, {_who(p.comparison)} ({p.disease.upper()}{at})"
+
+
+def _statistic(panel: Any, unit: str | None) -> str:
+    """The statistic of a panel, with the unit where the rows of the endpoint have several."""
+    return str(panel.statistic).replace("_", " ") + (f" [{unit}]" if unit and unit != "1" else "")
+
+
+def _who(comparison: str) -> str:
+    """Treatments as a reader knows them: a drug is named, not its class; no treatment is no word of the record."""
+    words = [w.replace("dmt:", "").replace("_", " ") for w in comparison.split(" vs ")]
+    return " vs ".join("no study treatment" if w == "none" else w for w in words)

@@ -86,3 +86,12 @@ def test_check_of_als_counts_visits_in_weeks(cli):
     assert "weeks 0, 4, 8" in out
     assert "scans" not in out
     assert "riluzole before and after entry" in out
+
+
+def test_evidence_names_treatments_as_readers_do_and_units_where_an_endpoint_has_several(cli):
+    said = cli("evidence", "alsfrs_r_change").out
+    assert "mean change, edaravone (ALS" in said
+    assert "dmt:" not in said
+    said = cli("evidence", "survival", "--family", "als").out
+    assert "median [years]" in said
+    assert ", none" not in said
