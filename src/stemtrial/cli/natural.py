@@ -117,5 +117,5 @@ def _estimates(rows: Sequence[Row], groups: Sequence[str]) -> None:
     wanted = [r for r in rows if r["who"] in groups and r["statistic"] == "median"]
     kinds, measures = (list(dict.fromkeys(r[key] for r in wanted)) for key in ("who", "measure"))
     cells = {(r["who"], r["measure"]): words(r["value"], r["mc95"], "y") for r in wanted}
-    text.heading("Median years to")
+    text.heading("Median years to (Kaplan-Meier; of all but death, who dies first is censored)")
     text.table(["", *kinds], [[m, *(cells.get((k, m), "–") for k in kinds)] for m in measures])

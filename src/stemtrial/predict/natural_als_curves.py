@@ -121,7 +121,7 @@ def pictures(history: NaturalHistory) -> list[Row]:
             EVENTS.get(e, e.replace("mitos_", "MiToS stage ").replace("_", " ")).removeprefix("a ") for e in events
         ]
         curves = [km(name[:1].upper() + name[1:], lives, e, EVERY) for name, e in zip(names, events, strict=True)]
-        out.append(picture(ident, section, title, since, "share that has reached it", curves, percent=True))
+        out.append(picture(ident, section, title, since, "reached it, deaths censored", curves, percent=True))
     for ident, title, y, values in (
         ("alsfrs", "ALSFRS-R of the living", "points", lives.alsfrs),
         ("svc", "Slow vital capacity of the living", "% of predicted", lives.svc),

@@ -153,7 +153,7 @@ def pictures(history: NaturalHistory) -> list[Row]:
         points = _points(history, kind, list(events))
         out.append(
             picture(
-                f"disability-{kind}", "disability", f"Disability, {ONSETS[kind]}", since, "share that has reached it",
+                f"disability-{kind}", "disability", f"Disability, {ONSETS[kind]}", since, "reached it, deaths censored",
                 curves, points, percent=True,
                 caption="Lines are simulated, marks are registries: medians stand at 50 %, shares at their time.",
             )

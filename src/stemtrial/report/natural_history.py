@@ -29,11 +29,12 @@ from stemtrial.report.sections import FigureView
 from stemtrial.report.tables import Cell, TableView
 from stemtrial.report.words import DISEASES, count, finite, number, plain, real, span
 
+CENSORED = "Kaplan-Meier estimates from onset; who dies first is censored: the share were nobody to die."
 SECTIONS = {
     "function": ("Function", "Means of those who are alive and seen: over the years ever fewer and slower people."),
-    "stages": ("Stages", "Kaplan-Meier estimates from onset; who dies is censored."),
-    "care": ("Care", "Kaplan-Meier estimates from onset; who dies is censored."),
-    "disability": ("Disability", "Kaplan-Meier estimates from onset; who dies is censored."),
+    "stages": ("Stages", CENSORED),
+    "care": ("Care", CENSORED),
+    "disability": ("Disability", CENSORED),
     "groups": ("Who gets there sooner", "Of people with relapsing onset."),
     "activity": ("Relapses and lesions", ""),
     "tissue": ("Lesion volume, brain volume, NfL", "Means of the living."),
