@@ -95,8 +95,8 @@ def _print(data: Mapping[str, Any], folder: Path) -> None:
     )
     text.heading("Observed: what the trial would tell")
     text.note(
-        "at risk: could have an event (a milestone not yet reached); probability: Kaplan-Meier, %, to the end of "
-        f"follow-up; HR against {run['control']}; kappa with {run['reference']}"
+        "at risk: could have an event (a milestone not yet reached); probability: of an event, Kaplan-Meier, %, to the "
+        f"end of follow-up; HR against {run['control']}; kappa with {run['reference']}"
     )
     _blocks(
         ["", "event of at risk", "probability, %", "HR", "kappa"],

@@ -115,7 +115,7 @@ def forest(rows: Sequence[Mapping[str, Any]], names: Names | None = None) -> go.
         agrees = row.get("agrees")
         if agrees is None:
             sealed = (row.get("published") or {}).get("verification") == "sealed"
-            verdict, tone = ("not scored" if s["value"] is not None else "sealed" if sealed else "unpublished"), "muted"
+            verdict, tone = ("not scored" if s["value"] is not None else "sealed" if sealed else "no record"), "muted"
         else:
             verdict, tone = ("inside", "inside") if agrees else ("✕ outside", "miss")
         if names.title(row) != heading:  # neighbours with one endpoint share its heading
