@@ -38,7 +38,7 @@ from stemtrial.report.natural_figures import curves as natural_curves
 from stemtrial.report.natural_history import markdown
 from stemtrial.report.readout import markdown as readout_markdown
 from stemtrial.report.readout_figures import probabilities, truthful
-from stemtrial.report.words import Names, names_of, number, plain, scale_of, shown, span, years
+from stemtrial.report.words import Names, names_of, number, off_by, plain, scale_of, shown, span, years
 from stemtrial.trial.protocol import load_protocol
 
 HERE = Path(__file__).parent / "images"
@@ -230,7 +230,7 @@ def dropout(protocol: str = "riluzole-1994", patients: int = 300, replicates: in
     for k in range(len(found["does both"]["rows"])):
         for name, data in found.items():
             r = data["rows"][k]
-            bias = "–" if r["bias"] is None else f"{number(r['bias'])} ± {number(1.96 * (r['mcse'] or 0))}"
+            bias = "–" if r["bias"] is None else " ± ".join(off_by(r["bias"], 1.96 * (r["mcse"] or 0)))
             told = f"{number(r['median'])} ({span(r['pi90'])}) {r['unit']}"
             what = r["estimand"].replace("_", " ")
             lines.append(f"| {what} | {r['estimator']} | {name} | {told} | {number(r['truth'])} | {bias} |")

@@ -90,7 +90,7 @@ def _command(name: str, endpoint: str, at_years: float | None, changes: Sequence
 
 def _print(data: Mapping[str, Any], folder: Path, *, few: bool) -> None:
     from stemtrial.report.estimands import QUESTIONS, Z95
-    from stemtrial.report.words import count, finite, number, span, years
+    from stemtrial.report.words import count, finite, number, off_by, span, years
 
     text.say(data["title"], style="bold")
     text.say(
@@ -106,7 +106,7 @@ def _print(data: Mapping[str, Any], folder: Path, *, few: bool) -> None:
             lines = []
             for r in members:
                 bias, error = finite(r["bias"]), finite(r["mcse"])
-                off = "–" if bias is None else f"{number(bias)} ± {number(Z95 * (error or 0.0))}"
+                off = "–" if bias is None else " ± ".join(off_by(bias, Z95 * (error or 0.0)))
                 told = f"{number(r['median'])} ({span(r['pi90'])})"
                 lines.append([f"  {r['estimator']}", told, number(r["truth"]), off, str(r["unit"])])
             parts.append((QUESTIONS[estimand], lines))

@@ -16,7 +16,7 @@ from stemtrial.report.marks import LABEL_CHARS, LINE, Rows, bars_of, safe
 from stemtrial.report.page import document, write_whole
 from stemtrial.report.sections import FigureView, slug, view_of
 from stemtrial.report.tables import Cell, TableView
-from stemtrial.report.words import ends, finite, number, span, years
+from stemtrial.report.words import ends, finite, number, off_by, span, years
 
 Row = Mapping[str, Any]
 QUESTIONS = {
@@ -148,7 +148,7 @@ def biases(groups: Sequence[Group]) -> go.Figure:
             y, bias, error = layout.y + 6, float(r["bias"]), Z95 * (finite(r["mcse"]) or 0.0)
             bars.append((bias - error, bias + error, y, g.token))
             values += [bias - error, bias + error]
-            told = f"<b>{safe(g.label, 60)}</b><br>{safe(key[1], 60)}<br>bias {number(bias)} ± {number(error)}<br>"
+            told = f"<b>{safe(g.label, 60)}</b><br>{safe(key[1], 60)}<br>bias {' ± '.join(off_by(bias, error))}<br>"
             points[g.label].append((bias, y, f"{told}true: {number(r['truth'])}"))
             layout.y += 13
         layout.y += 4
@@ -172,10 +172,11 @@ def estimand_table(rows: Sequence[Row], caption: str) -> TableView:
     lines = []
     for r in rows:
         bias, error = finite(r["bias"]), finite(r["mcse"])
+        off = off_by(bias, None if error is None else Z95 * error)
         cells = [
             Cell(str(r["estimand"]).replace("_", " "), (str(r["death"]),)), Cell(str(r["estimator"])),
             Cell(span(r["pi90"]), (str(r["unit"]),)), Cell(number(r["median"])), Cell(number(r["truth"])),
-            Cell(number(bias), () if error is None or bias is None else (f"± {number(Z95 * error)}",), sort=bias),
+            Cell(off[0], () if error is None or bias is None else (f"± {off[1]}",), sort=bias),
         ]  # fmt: skip
         if several:
             cells.insert(0, Cell(str(r["arm"][0])))

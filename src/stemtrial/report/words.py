@@ -98,6 +98,20 @@ def number(x: Any, decimals: int | None = None) -> str:
     return ("−" if value < 0 else "") + text
 
 
+def off_by(value: Any, error: Any) -> tuple[str, str]:
+    """Write a value and its error, the value no finer than two significant figures of the error.
+
+    >>> off_by(-1.2e-4, 0.0042), off_by(0.023, 0.19), off_by(-0.614, 0.69), off_by(0.3, 0), off_by(3.0, 17.4)
+    (('−0.0001', '0.0042'), ('0.02', '0.19'), ('−0.61', '0.69'), ('0.30', '0'), ('3', '17'))
+    """
+    wrong = finite(error)
+    if not wrong:
+        return number(value), number(error)
+    decimals = max(0, 1 - math.floor(math.log10(abs(wrong))))
+    told, off = (f"{round(x, decimals) + 0.0:,.{decimals}f}".replace("-", "−") for x in (finite(value) or 0.0, wrong))
+    return ("–" if finite(value) is None else told), off
+
+
 def count(x: Any) -> str:
     """Write a whole number with a thousands separator; an en dash where there is none."""
     value = finite(x)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stemtrial.report.words import Names, arms_of, group_by_scale, scale_of, shown, span, years
+from stemtrial.report.words import Names, arms_of, group_by_scale, off_by, scale_of, shown, span, years
 
 
 @pytest.mark.parametrize(
@@ -74,3 +74,16 @@ def test_small_changes_have_an_axis_of_their_own_and_none_is_lost():
     assert groups == [["walk", "peg"], ["myelin", "myelin"]]
     assert len({scale.title for scale, _ in group_by_scale(rows)}) == 2
     assert len(group_by_scale([row("walk", 8.0), row("myelin", 1.0)])) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "said"),
+    [
+        (-1.2e-4, 0.0042, "−0.0001 ± 0.0042"),
+        (-0.001, 0.19, "0.00 ± 0.19"),
+        (12.3, 17.4, "12 ± 17"),
+        (None, 1, "– ± 1.0"),
+    ],
+)
+def test_a_bias_is_no_finer_than_its_error(value, error, said):
+    assert " ± ".join(off_by(value, error)) == said
