@@ -275,16 +275,16 @@ def _composed(disease: str, family: str, others: set[str]) -> dict[str, list[dic
     """What a family adds to the model of a disease, without the doses of its other therapies."""
     bare, model = compose(disease).model, compose(disease, (family,)).model
     doses = [d for d in model.doses if d not in bare.doses and others.isdisjoint(d.split("."))]
-    new = set(model.states) - set(bare.states)
+    apart = {f"{family}.{o}{end}" for o in others for end in ("", "_to")}  # what each of the other drugs has of its own
+    new = set(model.states) - set(bare.states) - apart
     known = {j["name"] for j in _jumps(bare)}
+    rates = [_rate(model, r.name, only=family) for r in model.rates.values() if r.modifiers]
+    for r in rates:
+        r["multiplied_by"] = [by for by in r["multiplied_by"] if not any(a in _named_in(by) for a in apart)]
     return {
         "states_added": [_state(model, s) for s in model.states if s in new],
         "how_they_move": [_flow(model, s) for s in dict.fromkeys(f.state for f in model.flows) if s in new],
-        "rates_multiplied": [
-            _rate(model, r.name, only=family)
-            for r in model.rates.values()
-            if any(owner == family for owner, _ in r.modifiers)
-        ],
+        "rates_multiplied": [r for r in rates if r["multiplied_by"]],
         "doses": [_dose(model, d) for d in doses],
         "harm_and_other_jumps": _jumps(model, frozenset(known)),
         "observables_added": [
@@ -293,6 +293,11 @@ def _composed(disease: str, family: str, others: set[str]) -> dict[str, list[dic
             if k not in bare.observables
         ],
     }
+
+
+def _named_in(told: str) -> set[str]:
+    """Names in a formula as it is told."""
+    return set(re.findall(r"[\w.]+", told))
 
 
 def _by_disease(found: Mapping[str, dict[str, list[dict[str, Any]]]]) -> dict[str, list[dict[str, Any]]]:

@@ -95,3 +95,13 @@ def test_evidence_names_treatments_as_readers_do_and_units_where_an_endpoint_has
     said = cli("evidence", "survival", "--family", "als").out
     assert "median [years]" in said
     assert ", none" not in said
+
+
+def test_a_drug_is_told_without_what_other_drugs_of_its_family_have_of_their_own(cli):
+    told = json.loads(cli("explain", "edaravone", "--json").out)
+    assert [s["name"] for s in told["states_added"]] == ["als_drugs.edaravone", "als_drugs.edaravone_to"]
+    assert {r["name"] for r in told["rates_multiplied"]} == {"neuron_loss", "upper_loss"}
+    told = json.loads(cli("explain", "tofersen", "--json").out)
+    assert [r["name"] for r in told["rates_multiplied"]] == ["sod1_synthesis"]
+    family = json.loads(cli("explain", "als_drugs", "--json").out)
+    assert len(family["states_added"]) > 2
