@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stemtrial.analysis import random_slope
+from stemtrial.analysis.slopes import Slope
 from stemtrial.cohort.als.population import people_at_onset, under_care_of
 from stemtrial.cohort.clinic import taken
-from stemtrial.disease.als import MONTH
+from stemtrial.disease.als import MONTH, REGIONS
 from stemtrial.endpoint.trajectory import Points, least_squares
 from stemtrial.kernel import default_threads, normals
 from stemtrial.observe import RaterState, examination
@@ -114,6 +116,24 @@ class Trial:
         own = slice(RUN_IN, RUN_IN + visits + 1)
         return slopes((self.lives.day - self.at[:, None])[:, own].astype(float), x[:, own])
 
+    @property
+    def run_in_slope(self) -> Floats:
+        """Points a month by least squares over the visits of the 12 weeks before entry."""
+        own = slice(0, RUN_IN + 1)
+        return slopes((self.lives.day - self.at[:, None])[:, own].astype(float), self.lives.total[:, own])
+
+    def _mixed(self, x: Floats, visits: int = 13) -> Slope:
+        own = slice(RUN_IN, RUN_IN + visits + 1)
+        return random_slope(((self.lives.day - self.at[:, None])[:, own] / MONTH)[None], x[None, :, own])
+
+    def spread_of_slopes(self, x: Floats) -> float:
+        """SD between people of the slope a month, error of measurement apart (random-slope model, a year)."""
+        return float(np.sqrt(self._mixed(x).covariance[0, 1, 1]))
+
+    def mean_slope(self, x: Floats) -> float:
+        """Mean slope a month of the random-slope model, over a year."""
+        return float(self._mixed(x).slope.value[0])
+
     def alive(self, months: float, what: str = "failed") -> float:
         """Share without the event (all are followed as long)."""
         event = self.lives.failed if what == "failed" else self.lives.event[what]
@@ -124,6 +144,12 @@ def at_screening(person: Mapping[str, Floats]) -> Floats:
     """Days of the visits of everybody: three before, that of screening, two years after."""
     entry = np.maximum(RUN_IN * 28, np.round((person["delay_months"] + person["referral_months"]) * MONTH))
     return np.asarray(entry[:, None] + 28 * np.arange(-RUN_IN, MONTHS_ON + 1)[None, :])
+
+
+def signs(lives: Lives, p: Mapping[str, float]) -> Floats:
+    """How many regions have signs at screening, lost function or not."""
+    left = [lives.seen[f"neurons_{r}"][:, RUN_IN] for r in REGIONS]
+    return np.sum([x < p.get("cohort.als.signs_below", 0.85) for x in left], axis=0)
 
 
 def survival_quantile(days: Floats, q: float = 0.5) -> float:

@@ -18,7 +18,7 @@ FACTORS = (0.7, 0.85, 1.0, 1.2, 1.4)
 SWEEPS: Mapping[str, Mapping[str, str]] = {
     "als.h0": {
         "alive at 24 months": "alive at 24 months of a trial",
-        "deaths by 12 months": "deaths in EMPOWER by 12 months",
+        "deaths by 12 to 18 months": "deaths in EMPOWER by 12 to 18 months",
         "median survival, limb, months": "median survival, limb onset, months",
         "alive without tracheostomy at 18 months, 1990s": "alive at 18 months, 1990s",
     },
@@ -30,7 +30,7 @@ SWEEPS: Mapping[str, Mapping[str, str]] = {
     },
     "instruments.alsfrs_form_sd": {
         "SD of the 24-week change": "SD of the 24-week change",
-        "SD of the slope over 12 months": "SD of the slope over 12 months",
+        "SD of the change of slope, 24 weeks after against 12 before": "SD of the change of slope",
         "standard error of a rating, points": "standard error of a rating",
         "ICC of ratings": "ICC of ratings",
     },

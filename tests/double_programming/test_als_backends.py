@@ -72,7 +72,7 @@ def by_hand(p, person, state, days):
         lost_upper = dt * g("k_U") * person["rate"] * mean * upper * toxic
         steady = g("F0") + g("phi") * person["nfl"] * (lost_neurons + g("nfl_upper") * lost_upper) / dt * toxic
         share = sum(f.values()) / 4.0
-        new_weight = weight - dt * (g("k_W") * (1.0 - f["bulbar"]) * weight + g("k_W_muscle") * (1.0 - share))
+        new_weight = weight * (1.0 - dt * (g("k_W") * (1.0 - f["bulbar"]) + g("k_W_muscle") * (1.0 - share)))
         level += (steady - level) * (1.0 - 2.0 ** (-dt / g("t_half")))
         inflamed += (mean - inflamed) * (1.0 - math.exp(-dt / g("tau_I")))
         upper, weight, f, path = upper - lost_upper, new_weight, new_f, new_path

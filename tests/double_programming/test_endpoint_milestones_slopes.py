@@ -127,9 +127,8 @@ def responder(d, p, at, plan_days):
     if d.measure == "difference":
         slope -= p["run_in"]
     elif d.measure == "relative":
-        if p["run_in"] >= 0:
-            return NAN
-        slope = 1 - slope / p["run_in"]
+        better = 0.0 if p["run_in"] >= 0 else 1 - slope / p["run_in"]
+        slope = slope if math.isnan(slope) else better
     if math.isnan(slope):
         return NAN
     low, high = (-math.inf if d.at_least is None else d.at_least), (math.inf if d.at_most is None else d.at_most)

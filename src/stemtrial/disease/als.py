@@ -124,12 +124,17 @@ def build_als(m: Model, *, truth: bool = False) -> None:
     v = svc_base * reserve
     eats_less = weak_throat * (1.0 - tube * als("tube_gain")) * als("k_W")
     limbs = 1.0 - (N[0] + N[1] + N[2] + N[3]) * 0.25
-    m.update(W, W - (W * eats_less + limbs * als("k_W_muscle")) * (m.dt / MONTH), "falls with swallowing and muscle")
+    m.update(W, W - W * (eats_less + limbs * als("k_W_muscle")) * (m.dt / MONTH), "falls with swallowing and muscle")
 
     # -- events: one uniform number a day serves them all ------------------------------------------------------------
     day = m.uniform("als.events")
     short = maximum(0.0, minimum(1.0, (als("niv_from") - v) * (1.0 / als("niv_width"))))
-    m.happen("als.niv", short * (1.0 - V) * niv_offer * (als("u_V") / MONTH), _starts(V, alive, "niv"), day)
+    m.happen(
+        "als.niv",
+        short * (1.0 - V) * (1.0 - ventilated) * niv_offer * (als("u_V") / MONTH),
+        _starts(V, alive, "niv"),
+        day,
+    )
     starving = maximum(0.0, minimum(1.0, (als("tube_from") - N[0]) * (1.0 / als("tube_width"))))
     m.happen(
         "als.gastrostomy", starving * (1.0 - tube) * (als("u_G") / MONTH), _starts(tube, alive, "gastrostomy"), day
@@ -137,6 +142,7 @@ def build_als(m: Model, *, truth: bool = False) -> None:
 
     age = age0 + m.day / YEAR
     own = m.slow(frailty * (als("h0") / MONTH) * exp(als("b_age") * 0.1 * (age - 60.0)))
+    # what is left with full capacity, weight and throat (h0) holds for people with ALS, early and late: no limit of health
     strain = exp((1.0 - v) * als("b_v") + ((1.0 - W) * (als("b_W") * 10.0) + weak_throat * als("b_B")))
     spared = 1.0 - V * N[0] * (1.0 - als("HR_niv"))  # a weak throat leaves less of the benefit
     failing = own * strain * spared

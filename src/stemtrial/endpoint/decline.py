@@ -27,8 +27,8 @@ class Slope(Common):
     before : str or None
         Column of the patients table that holds the slope a month before entry (run-in), in the unit of ``column``.
     measure : {'after', 'before', 'difference', 'relative'}
-        The slope, that of the run-in, the first minus the second, or that as a fraction of the size of the second, of
-        which only those who declined in the run-in have one: 0.5 is half as fast, 1 stands still.
+        The slope, that of the run-in, the first minus the second, or that as a fraction of the size of the second:
+        0.5 is half as fast, 1 stands still, and whoever did not decline in the run-in has 0.
     per : {'month', 'year'}
         Unit of time of slopes and differences.
     baseline_at_least : float or None

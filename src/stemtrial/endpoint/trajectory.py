@@ -92,7 +92,8 @@ def slope_of(d: Slope, trial: Trial, at_years: float | None) -> Floats:
     slope = least_squares(at, use, d.points_at_least) * year
     if d.measure == "relative":
         declined = before < 0
-        change = np.where(declined, (slope - before) / np.where(declined, -before, 1.0), np.nan)
+        better = (slope - before) / np.where(declined, -before, 1.0)
+        change = np.where(declined | np.isnan(better), better, 0.0)  # who did not decline has nothing to slow
     else:
         change = slope - before  # before is 0 for the slope itself
     return np.where(assessed, change, np.nan)
