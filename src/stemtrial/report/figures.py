@@ -123,8 +123,15 @@ def forest(rows: Sequence[Mapping[str, Any]], names: Names | None = None) -> go.
             heading = names.title(row)
             layout.heading(heading)
         untried = "⚠ " * (NO_HUMAN_DATA in (row.get("labels") or ()))
-        layout.label(safe(untried + names.detail(row), LABEL_CHARS - 2), layout.y + LINE / 2, token="muted")
         layout.label(verdict, layout.y + LINE / 2, right=True, token=tone)
+        told, _, counted = (untried + names.detail(row)).rpartition(" · ")
+        if told and len(told) + len(counted) + len(verdict) > LABEL_CHARS - 2:  # the verdict has no room beside it
+            layout.label(safe(told, LABEL_CHARS - 2), layout.y + LINE / 2, token="muted")
+            layout.y += LINE
+            told = ""
+        layout.label(
+            safe(" · ".join(p for p in (told, counted) if p), LABEL_CHARS - 2), layout.y + LINE / 2, token="muted"
+        )
         y = layout.y + LINE + 9
         note = (
             f"<b>{safe(heading, LABEL_CHARS)}</b><br>{safe(names.detail(row), 60)}<br>"

@@ -14,6 +14,7 @@ from stemtrial.report.words import Names, finite, number, span
 
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
 LABEL_CHARS = 44  # what fits on a telephone, 390 px wide
+BOLD_CHARS = 41  # of a bold line
 LINE = 17  # px, one line of a row's label
 MARKERS = {  # published points: symbol, outline or fill token
     "primary": ("circle", "ink"),
@@ -115,7 +116,7 @@ class Rows:
 
     def heading(self, text: str) -> None:
         """Write a heading in bold, on two lines if it is long, and move below it."""
-        for line in textwrap.wrap(" ".join(text.split()), LABEL_CHARS, max_lines=2, placeholder=" …") or [""]:
+        for line in textwrap.wrap(" ".join(text.split()), BOLD_CHARS, max_lines=2, placeholder=" …") or [""]:
             self.label(f"<b>{safe(line, LABEL_CHARS)}</b>", self.y + LINE / 2)
             self.y += LINE
 

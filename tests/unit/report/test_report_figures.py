@@ -161,3 +161,14 @@ def test_more_arms_than_colours_still_draw() -> None:
     rows = [{"label": "Fever", "note": "", "arm": a, "median": 5.0, "lo": 1.0, "hi": 9.0} for a in names.arms]
     fig = figures.percent_ranges(rows, names)
     assert sum(len(t.x) for t in fig.data if t.mode == "markers") == len(rows)
+
+
+def test_a_verdict_has_a_line_with_room_for_it():
+    row = {"arm": ["cells", "control"], "endpoint": "alsfrs_r_change", "statistic": "difference", "unit": "points",
+           "time_years": 0.537, "median": 0.1, "pi50": [-1, 1], "pi90": [-2, 2], "agrees": True,
+           "published": {"value": 0.3, "ci95": None, "verification": "primary"}}  # fmt: skip
+    brief, long = (figures.forest([row], Names({"cells": label})) for label in ("C", "MSC-NTF IT x 0.5"))
+    told = [[(a.text, a.y) for a in f.layout.annotations] for f in (brief, long)]
+    assert any(t == "C vs Control · 28 weeks · difference" for t, _ in told[0])
+    where = dict(told[1])
+    assert where["MSC-NTF IT x 0.5 vs Control · 28 weeks"] == where["inside"] < where["difference"]
