@@ -61,7 +61,11 @@ def explain(subject: str) -> Explained:
         return _therapy(subject)
     if subject in definitions():
         return _endpoint(find(subject))
-    raise InputError(f"'{subject}' is nothing that can be explained{did_you_mean(subject, subjects())}")
+    holding = [s for s in subjects() if len(subject) > 3 and subject.lower() in s]
+    near = f"; did you mean '{holding[0]}'?" if holding else did_you_mean(subject, subjects())
+    if "did you mean" not in near:  # of hundreds of names the first dozen would tell nothing
+        near = "; valid: ms, als, and what 'stemtrial list therapies' and 'stemtrial list endpoints' name"
+    raise InputError(f"'{subject}' is nothing that can be explained{near}")
 
 
 def modelled(info: TherapyInfo) -> bool:

@@ -105,3 +105,8 @@ def test_a_drug_is_told_without_what_other_drugs_of_its_family_have_of_their_own
     assert [r["name"] for r in told["rates_multiplied"]] == ["sod1_synthesis"]
     family = json.loads(cli("explain", "als_drugs", "--json").out)
     assert len(family["states_added"]) > 2
+
+
+def test_an_unknown_subject_is_answered_with_a_name_that_holds_it_or_with_the_lists(cli):
+    assert "did you mean 'responder.nurown'?" in cli("explain", "nurown").err
+    assert "stemtrial list therapies" in cli("explain", "qqqqq").err
