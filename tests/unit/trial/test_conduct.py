@@ -12,7 +12,7 @@ from stemtrial.endpoint import derive
 from stemtrial.predict.estimate import Analysed
 from stemtrial.therapy.drugs import DRUGS
 from stemtrial.therapy.prescribe import FAMILIES
-from stemtrial.trial.conduct import OBSERVED, conduct
+from stemtrial.trial.conduct import DEATH, OBSERVED, conduct
 from stemtrial.trial.entry import days_of, families_of, planned_days
 from stemtrial.trial.rules import HazardRule
 
@@ -365,13 +365,13 @@ def test_deaths_of_als_are_frequent_enough_to_test(deadly_als):
     day, event = deadly_als.end()
     assert 0.5 < (event == "died").mean() < 1
     assert np.ptp(day[event == "died"]) > 300
-    assert (rows(deadly_als.t["disposition"], event="died")["reason"] == "other cause").all()
+    assert (rows(deadly_als.t["disposition"], event="died")["reason"] == DEATH["als"]).all()
 
 
 def test_deaths_are_frequent_enough_to_test(deadly):
     reasons = rows(deadly.t["disposition"], event="died")["reason"]
     assert (reasons == "treatment-related").sum() > 100
-    assert (reasons == "other cause").sum() > 100
+    assert (reasons == DEATH["als"]).sum() > 100
     who = deadly.who("disposition", reason="treatment-related")
     assert (deadly.t["patients"]["arm"][who] == "hsct").all()
     told = deadly.who("adverse_events", term="treatment-related death")
