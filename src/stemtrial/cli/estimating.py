@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stemtrial.cli import text
-from stemtrial.cli.running import FEW_REPLICATES, Options
+from stemtrial.cli.running import FEW_REPLICATES, Options, usable
 from stemtrial.cli.waiting import progress
 from stemtrial.errors import InputError, did_you_mean
 
@@ -36,8 +36,8 @@ def show_estimands(name: str, endpoint: str, at_years: float | None, changes: Se
     from stemtrial.trial.entry import families_of
 
     changed = _changed(changes)
-    if o.out is not None and Path(o.out).exists() and not Path(o.out).is_dir():
-        raise InputError(f"--out {o.out} is a file; name a folder")
+    if o.out is not None:
+        usable(Path(o.out))
     loaded = load(name)
     protocol = loaded.protocol
     settings = Settings(replicates=o.replicates, seed=o.seed, patients=o.patients, threads=o.threads)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stemtrial.cli import text
+from stemtrial.cli.running import usable
 from stemtrial.errors import InputError, did_you_mean
 
 PEOPLE, ONSET, SEED = 5000, "all", 1
@@ -29,6 +30,8 @@ def show_natural_history(
     n, y, s = (given if given is not None else default for given, default in usual)
     if out == "" or (out is not None and "\0" in out):
         raise InputError("--out names no folder; give one, or leave the option out")
+    if out is not None:
+        usable(Path(out))
     for option, value, low, high in (("--people", n, FEWEST, MOST), ("--years", y, 5, 80), ("--seed", s, 0, 2**63 - 1)):
         if not low <= value <= high:
             raise InputError(f"{option} {value} is out of range; use {low} to {high}")

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from stemtrial.cli import text
-from stemtrial.cli.running import FEW_REPLICATES, Options
+from stemtrial.cli.running import FEW_REPLICATES, Options, usable
 from stemtrial.cli.waiting import progress
-from stemtrial.errors import InputError
 from stemtrial.report.readout_figures import by_arm
 from stemtrial.report.words import count, finite, number
 
@@ -37,7 +35,7 @@ def show_readout(name: str, reference: str | None, o: Options) -> None:
     reference_of(loaded.protocol, reference)  # before anything is compiled or recruited
     folder = Path(o.out) if o.out else None
     if folder is not None:
-        _refuse(folder)
+        usable(folder)
     command = _command(name, reference, o)
     settings = Settings(replicates=o.replicates, seed=o.seed, patients=o.patients, threads=o.threads)
     with progress(truth_kernel(loaded.protocol)) as told, loaded.located():
@@ -53,18 +51,6 @@ def show_readout(name: str, reference: str | None, o: Options) -> None:
         text.print_json(data)
     else:
         _print(data, target)
-
-
-def _refuse(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"--out {folder} is a file; name a folder")
-    if (folder / "run.json").exists():
-        raise InputError(f"--out {folder} holds a run; name another folder")
-    place = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
-    if not place.is_dir():
-        raise InputError(f"--out {folder} cannot be made, because {place} is a file; name another folder")
-    if not os.access(place, os.W_OK):
-        raise InputError(f"--out {folder} cannot be written; name another folder")
 
 
 def _command(name: str, reference: str | None, o: Options) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,25 @@ MOST_REPLICATES = 1_000_000
 MOST_PATIENTS = 1_000_000
 FEW_REPLICATES = 100
 """With fewer, the ends of a 90 % interval rest on fewer than five replicates each."""
+
+
+def usable(folder: Path) -> None:
+    """Refuse a folder that a page and its data cannot be written into, before anything is computed.
+
+    Raises
+    ------
+    InputError
+        If it is a file or lies below one, holds a run, or cannot be written.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--out {folder} is a file; name a folder")
+    if (folder / "run.json").exists():
+        raise InputError(f"--out {folder} holds a run; name another folder")
+    place = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
+    if not place.is_dir():
+        raise InputError(f"--out {folder} cannot be made, because {place} is a file; name another folder")
+    if not os.access(place, os.W_OK):
+        raise InputError(f"--out {folder} cannot be written; name another folder")
 
 
 @dataclass(frozen=True)

@@ -110,3 +110,13 @@ def test_a_drug_is_told_without_what_other_drugs_of_its_family_have_of_their_own
 def test_an_unknown_subject_is_answered_with_a_name_that_holds_it_or_with_the_lists(cli):
     assert "did you mean 'responder.nurown'?" in cli("explain", "nurown").err
     assert "stemtrial list therapies" in cli("explain", "qqqqq").err
+
+
+@pytest.mark.parametrize("words", [("estimands", "adore"), ("cohort", "--disease", "als"), ("readout", "centaur")])
+def test_a_folder_that_cannot_be_is_refused_before_anything_is_computed(cli, words, tmp_path):
+    (tmp_path / "file").write_text("x")
+    for place in ("file", "file/below"):
+        said = cli(*words, "-o", str(tmp_path / place))
+        assert said.code == 2
+        assert said.err.count("\n") == 1
+        assert "is a file; name" in said.err
