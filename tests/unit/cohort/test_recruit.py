@@ -10,10 +10,12 @@ from scipy import special
 
 from stemtrial.cohort import recruit as room
 from stemtrial.cohort.als.population import people_at_onset as with_als
+from stemtrial.cohort.als.screening import regions_with_signs
 from stemtrial.cohort.eligibility import Eligibility
 from stemtrial.cohort.ms.courses import COURSES
 from stemtrial.cohort.ms.population import people_at_onset, season_at
 from stemtrial.cohort.recruit import CLINICS, RUN_IN_SEED, Care, recruit, wanted_recruits
+from stemtrial.disease.als import REGIONS
 from stemtrial.errors import InputError
 from stemtrial.kernel import YEAR, Schedule, uniforms
 from stemtrial.observe import N_SLOW, EdssRater, RaterState, deficits, weights
@@ -371,6 +373,22 @@ def test_riluzole_is_in_the_body_of_those_who_take_it(found_als, everything_als,
     )  # fmt: skip
     assert not (without.state["riluzole.riluzole"] > 0).any()
     assert not without.screening["riluzole"].any()
+
+
+def test_signs_are_lost_motor_neurons_and_come_before_lost_function(found_als, point):
+    x, state = found_als.screening, found_als.state
+    left = np.stack([state[f"N_{r}"] ** 2 for r in REGIONS])
+    np.testing.assert_array_equal(x["regions_with_signs"], (left < point["cohort.als.signs_below"]).sum(0))
+    counts = [(x[f"regions_{how}"] >= 2).mean() for how in ("involved", "with_signs")]
+    assert 0.1 < counts[0] < counts[1] <= 1
+    for below in (0.7, 0.9):
+        other = regions_with_signs({f"neurons_{r}": n for r, n in zip(REGIONS, left, strict=True)},
+                                   {"cohort.als.signs_below": below})  # fmt: skip
+        assert ((other - x["regions_with_signs"]) * (below - point["cohort.als.signs_below"]) >= 0).all()
+
+
+def test_bulbar_onset_is_known(found_als):
+    np.testing.assert_array_equal(found_als.screening["bulbar_onset"], found_als.constants["onset_region"] == 0)
 
 
 def test_slopes_of_the_run_in_are_exact(found_als):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from stemtrial.cohort.als.population import SITES, people_at_onset, under_care_of
 from stemtrial.cohort.clinic import RUN_IN_SEED, Arrays, Care, Clinic, Funnel, packed, passed, taken
 from stemtrial.cohort.eligibility import Eligibility
-from stemtrial.disease.als import MONTH
+from stemtrial.disease.als import MONTH, REGIONS
 from stemtrial.kernel import YEAR, Kernel, uniforms
 from stemtrial.observe import View, examination, measure, rate_in_turn
 from stemtrial.observe.alsfrs import ITEMS
@@ -25,7 +25,7 @@ from stemtrial.observe.staging import regions_involved
 HISTORY = frozenset(
     {
         "age_years", "female", "onset_age_years", "disease_duration_years", "symptom_months", "months_since_diagnosis",
-        "course", "onset_site", "c9orf72", "sod1", "riluzole",
+        "course", "onset_site", "bulbar_onset", "c9orf72", "sod1", "riluzole",
     }
 )  # fmt: skip
 """What screening knows without examining anybody."""
@@ -108,6 +108,7 @@ def _batch(
     columns |= {
         "alsfrs_r_lowest_item": items.min(1),
         "regions_involved": regions_involved(columns),
+        "regions_with_signs": regions_with_signs({k: v[last] for k, v in seen.items()}, p),
         "alsfrs_r_slope_from_onset": (48.0 - columns["alsfrs_r"]) / np.maximum(columns["symptom_months"], 1.0),
         "alsfrs_r_change_last_12_weeks": columns["alsfrs_r"] - total[:, _VISITS.index(84)],
         **{name: _slope(total, before) for name, before in RUN_IN_DAYS.items()},
@@ -119,6 +120,28 @@ def _batch(
     mine |= {"age0": columns["age_years"]}
     final = {s: people.state[k][rows] for k, s in enumerate(kernel.states)}
     return packed(funnel, index[rows], mine, final, columns | {"entry_year": entry_year[rows]}, held.h)
+
+
+def regions_with_signs(observed: Mapping[str, NDArray[Any]], p: Mapping[str, float]) -> NDArray[np.float64]:
+    """Count the regions in which an examination finds signs, as the criteria of El Escorial do.
+
+    Signs of lost motor neurons (weakness, wasting, what electromyography shows) precede the loss of function that the
+    ALSFRS-R rates: the neurons left take over the muscle of those lost.
+
+    Parameters
+    ----------
+    observed : mapping of str to ndarray
+        Observables ``neurons_<region>``, fraction of the motor neurons left.
+    p : mapping
+        Parameters by registered name; ``cohort.als.signs_below``.
+
+    Returns
+    -------
+    ndarray of float
+        0 to 4: bulbar, cervical, respiratory (thoracic) and lumbar.
+    """
+    left = np.stack([observed[f"neurons_{r}"] for r in REGIONS])
+    return np.asarray((left < p["cohort.als.signs_below"]).sum(0), float)
 
 
 def _slope(total: NDArray[np.float64], before: tuple[int, ...]) -> NDArray[np.float64]:
