@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import Any
 from stemtrial.cli import text
 from stemtrial.errors import InputError
 from stemtrial.evidence import Study, study
+from stemtrial.observe import SCALES
 from stemtrial.predict import obstacles
 from stemtrial.predict.estimate import Row, rows_of
 from stemtrial.report.explain import standing
@@ -136,7 +138,7 @@ def summary(p: Protocol, reproduced: Study | None, rows: list[Row]) -> dict[str,
         "visits": f"{_months(p.visits.months)}, each up to {p.visits.window_days} days early or late"
         + ("; and at every reported relapse" if p.visits.at_relapse else "")
         + (_scans(p) if p.disease == "ms" else ""),
-        "rules": [_rule(rule) for rule in p.rules],
+        "rules": [_rule(rule, SCALES[p.disease]) for rule in p.rules],
         "estimates": [
             {
                 "endpoint": e.endpoint,
@@ -203,14 +205,16 @@ def _idle(settings: Mapping[str, Any]) -> set[str]:
     return once | ({"immunosuppression_days", "taper_days"} if settings.get("immunosuppression") == "none" else set())
 
 
-def _rule(rule: Any) -> str:
+def _rule(rule: Any, scale: str) -> str:
     named = [name for _, name in rule.named()]
     arms = f"arm {' and '.join(named)}" if named else "every arm"
     if isinstance(rule, HazardRule):
         to = "" if rule.to_month is None else f" to month {rule.to_month:g}"
         after = "" if rule.after is None else f" after {rule.after}"
         which = f", {arms}" if named else ""
-        return f"drop-out{which}: {rule.per_year:g} a patient-year{after} from month {rule.from_month:g}{to}"
+        times = f", times {math.exp(rule.per_point):.3g} for each point of {scale.upper().replace('_', '-')}"
+        worse = f"{times} worse than at entry" if rule.per_point else ""
+        return f"drop-out{which}: {rule.per_year:g} a patient-year{worse}{after} from month {rule.from_month:g}{to}"
     to = getattr(rule.to, "therapy", rule.to)
     do = {
         "cross_over": f"crosses over to {to}", "switch": f"switches to {to}", "add": f"also gets {to}",

@@ -25,7 +25,16 @@ from stemtrial.observe.edss import (
     rate_edss,
     true_edss,
 )
-from stemtrial.observe.examination import PYRAMIDAL, SCALES, Examination, deficits, examination, rate_in_turn, weights
+from stemtrial.observe.examination import (
+    PYRAMIDAL,
+    SCALES,
+    WORSE,
+    Examination,
+    deficits,
+    examination,
+    rate_in_turn,
+    weights,
+)
 from stemtrial.observe.fluid import gfap, nfl
 from stemtrial.observe.function import nine_hole_peg, sdmt, t25fw
 from stemtrial.observe.instruments import Instrument, instruments
@@ -64,6 +73,7 @@ __all__ = [
     "PYRAMIDAL",
     "SCALES",
     "SEVERITIES",
+    "WORSE",
     "AlsfrsParameters",
     "AlsfrsRater",
     "AlsfrsRating",

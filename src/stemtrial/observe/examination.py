@@ -17,6 +17,8 @@ from stemtrial.observe.rater import RaterState
 
 SCALES: Mapping[str, str] = {"ms": "edss", "als": "alsfrs_r"}
 """Rated column by which a disease is told."""
+WORSE: Mapping[str, float] = {"ms": 1.0, "als": -1.0}
+"""Sign of a change of that column for the worse."""
 Columns = Mapping[str, NDArray[Any]]
 Rated = dict[str, NDArray[Any]]
 PYRAMIDAL = "pyramidal_fs"

@@ -130,6 +130,7 @@ class _Conduct:
         for a, name in enumerate(ward.arms):
             mine = treated[ward.arm[treated] == a]
             self.dosing.regimen(name, mine, np.zeros(len(mine), np.int64), STARTED)
+        self.decisions.at_entry()
         for number in range(1, ward.who.visit_day.shape[1]):
             self._to_visit(number)
         left = np.flatnonzero(ward.active)  # whoever is still followed completes at the last visit

@@ -1,4 +1,4 @@
-"""What is decided at visits: switches, rescue, stops, crossover, withdrawal, and the drop-out that an event brings."""
+"""What is decided at visits: switches, rescue, stops, crossover, withdrawal, drop-out by event or score."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from stemtrial.endpoint import Events, derive, needs
 from stemtrial.errors import InputError
+from stemtrial.observe import WORSE
 from stemtrial.tables import Table
 from stemtrial.trial.book import Book
 from stemtrial.trial.dosing import Dosing, by_name
@@ -42,7 +43,9 @@ class Decisions:
         self.ward, self.dosing, self.book, self.tables = ward, dosing, book, tables
         p, n = ward.protocol, len(ward)
         self.rules = [r for r in p.rules if isinstance(r, WhenRule)]
-        self.losses = [(k, r) for k, r in enumerate(r for r in p.rules if isinstance(r, HazardRule)) if r.after]
+        hazards = list(enumerate(r for r in p.rules if isinstance(r, HazardRule)))
+        self.losses = [(k, r) for k, r in hazards if r.after]
+        self.scored = [(k, r) for k, r in hazards if r.per_point]
         self.choices = [
             (a, e) for a in p.arms for e in p.arms[a].regimen if isinstance(e, Choice) and e.switch_on is not None
         ]
@@ -51,6 +54,10 @@ class Decisions:
         self.switched = np.zeros((len(self.choices), n), bool)
         self.relapsed = np.zeros(n, bool)
         self.planned = planned_days(p)
+
+    def at_entry(self) -> None:
+        """Draw who leaves before the first visit after entry."""
+        self._leave_by_score(0)
 
     def at_relapse(self, rows: Ints) -> None:
         """Act on a relapse that a visit shows today."""
@@ -69,7 +76,10 @@ class Decisions:
     def at_visit(self, number: int) -> None:
         """Act on what a scheduled visit shows."""
         ward = self.ward
-        if number == len(ward.protocol.visits.months) - 1 or not (self.rules or self.losses or self.choices):
+        if number == len(ward.protocol.visits.months) - 1:
+            return
+        self._leave_by_score(number)
+        if not (self.rules or self.losses or self.choices):
             return
         month = ward.protocol.visits.months[number]
         shown: dict[str, Bools] = {RELAPSE: self.relapsed}
@@ -146,6 +156,17 @@ class Decisions:
             now = ward.now[mine]
             u = ward.uniform(f"trial.drop_out.after.{number}", mine, now)
             self._leave(mine, drop_out_days(rule, u, now), f"after {rule.after}")
+
+    def _leave_by_score(self, number: int) -> None:
+        """Draw who leaves between this visit and the next, at the hazard of the score rated today."""
+        ward = self.ward
+        for k, rule in self.scored:
+            mine = np.flatnonzero(ward.active & ward.in_arms(rule.of(ward.arms)))
+            now, worse = ward.now[mine], WORSE[ward.protocol.disease] * (ward.last[mine] - ward.first[mine])
+            day = drop_out_days(rule, ward.uniform(f"trial.drop_out.by_score.{k}", mine, now), now, worse)
+            # a hazard has no memory: whoever would leave later is drawn for anew at the next visit
+            due = day < ward.who.visit_day[mine, number + 1]
+            self._leave(mine[due], day[due], "")
 
     def _leave(self, rows: Ints, day: NDArray[np.int64], why: str) -> None:
         """Bring the end of follow-up forward."""

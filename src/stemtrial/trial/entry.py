@@ -158,7 +158,7 @@ def enter(protocol: Protocol, recruits: Recruits, seed: int, replicates: Ints) -
 
     leaves = np.full(len(row), NEVER)
     for k, rule in enumerate(r for r in protocol.rules if isinstance(r, HazardRule)):
-        if rule.after is None:
+        if rule.after is None and not rule.per_point:
             day = drop_out_days(rule, uniform("trial.drop_out", k), np.zeros(len(row), np.int64))
             mine = np.isin(arm, [list(protocol.arms).index(a) for a in rule.of(tuple(protocol.arms))])
             leaves = np.where(mine, np.minimum(leaves, day), leaves)
@@ -193,7 +193,9 @@ def _draw(places: Places, recruits: Recruits, u: NDArray[np.float64]) -> Ints:
     return out
 
 
-def drop_out_days(rule: HazardRule, u: NDArray[np.float64], since: Ints) -> Ints:
+def drop_out_days(
+    rule: HazardRule, u: NDArray[np.float64], since: Ints, worse: NDArray[np.float64] | float = 0.0
+) -> Ints:
     """Day of drop-out under one hazard, ``NEVER`` where it does not strike.
 
     Parameters
@@ -204,8 +206,10 @@ def drop_out_days(rule: HazardRule, u: NDArray[np.float64], since: Ints) -> Ints
         Uniform numbers, one a patient.
     since : ndarray of int64
         Day from which it may act, beside its ``from_month``.
+    worse : float or ndarray
+        Points by which each patient is worse than at entry.
     """
-    wait = -np.log(u) / max(rule.per_year, 1e-12) * 365.25
+    wait = -np.log(u) / np.maximum(rule.per_year * np.exp(rule.per_point * worse), 1e-12) * 365.25
     begin = np.maximum(since, round(rule.from_month * MONTH_DAYS))
     day = np.minimum(begin + wait, NEVER).astype(np.int64)
     stop = NEVER if rule.to_month is None else round(rule.to_month * MONTH_DAYS)

@@ -102,6 +102,7 @@ class Examiner:
         """Examine everybody on day 0; the values go into the table of patients."""
         rows = np.arange(len(self.ward))
         seen = self._visit(rows, observed, rows)
+        self.ward.first = self.ward.last.copy()
         scanned = {} if self.scanner is None else self.scanner.baseline(observed)
         self._true(rows, observed, rows, state, 0)
         return seen | scanned

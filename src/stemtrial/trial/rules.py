@@ -111,14 +111,18 @@ class WhenRule(_OfArms):
 
 
 class HazardRule(_OfArms):
-    """Loss to follow-up, whatever the state of the patient except for ``after``.
+    """Loss to follow-up, whatever the state of the patient except for ``after`` and ``per_point``.
 
     Parameters
     ----------
     hazard : {"drop_out"}
         What happens.
     per_year : float
-        Hazard, 0 to 10 per patient-year.
+        Hazard, 0 to 10 per patient-year; with ``per_point``, of a patient who is as at entry.
+    per_point : float
+        Log hazard, 0 to 1, that is added for each point by which the scale of the disease, as rated, is worse than at
+        entry (of MS the EDSS, of ALS the ALSFRS-R), and taken away for each by which it is better. The hazard stays the
+        same between scheduled visits. 0: it does not depend on how the patient fares.
     after : str, optional
         ``relapse`` or the id of a time-to-event endpoint: the hazard acts from the visit that shows the first such
         event on. From randomisation when left out.
@@ -128,6 +132,7 @@ class HazardRule(_OfArms):
 
     hazard: Literal["drop_out"]
     per_year: Annotated[float, Strict(), Field(ge=0, le=10)]
+    per_point: Annotated[float, Strict(), Field(ge=0, le=1)] = 0.0
     after: str | None = None
     from_month: FromMonth = 0.0
     to_month: Number | None = None
@@ -138,6 +143,10 @@ class HazardRule(_OfArms):
             check_event(self.after, info, ("after",))
         if self.to_month is not None and self.to_month <= self.from_month:
             fail(("to_month",), f"{self.to_month:g} is not after from_month {self.from_month:g}; put them in order")
+        if self.per_point and self.after is not None:
+            fail(("per_point",), "does not go with 'after', since an event is no score; write two rules")
+        if self.per_point and not self.per_year:
+            fail(("per_point",), "means nothing with per_year 0, which it multiplies; give both, or remove it")
         return self
 
 

@@ -44,6 +44,8 @@ class Ward:
         Whether they have crossed over to another arm.
     last : ndarray
         What the disease is told by at a visit (of MS the EDSS, of ALS the ALSFRS-R), as last rated.
+    first : ndarray
+        The same at entry.
     treated_from : ndarray of int64
         Day of the first therapy that is more than a sham, as planned today; ``NEVER`` without any.
     why : dict of int to str
@@ -61,6 +63,7 @@ class Ward:
     active: Bools = field(init=False)
     crossed: Bools = field(init=False)
     last: NDArray[np.float64] = field(init=False)
+    first: NDArray[np.float64] = field(init=False)
     treated_from: Ints = field(init=False)
     why: dict[int, str] = field(default_factory=dict)
 
@@ -70,6 +73,7 @@ class Ward:
         self.active = self.end > 0
         self.crossed = np.zeros(len(self), bool)
         self.last = np.full(len(self), np.nan)
+        self.first = self.last.copy()
         self.treated_from = np.full(len(self), NEVER)
         self.arms = tuple(self.protocol.arms)
         self.identity = self.who.identity

@@ -16,7 +16,8 @@ from stemtrial.predict.estimate import Analysed, estimate, rows_of
 from stemtrial.predict.obstacles import obstacles
 from stemtrial.trial.conduct import conduct
 from stemtrial.trial.dosing import ON
-from stemtrial.trial.entry import parameters_of, planned_days, therapies_of
+from stemtrial.trial.entry import drop_out_days, parameters_of, planned_days, therapies_of
+from stemtrial.trial.rules import HazardRule
 
 ONE = {"therapy": "interferon_beta"}
 
@@ -306,6 +307,80 @@ def test_drop_out_after_worsening(conducted):
     assert r.t["disposition"]["reason"][0].dtype.kind == "U"
 
 
+FARES = {"ms": ("edss", 1.0, 0.8), "als": ("alsfrs_r", -1.0, 0.1)}
+"""Disease -> its scale, the sign of a change for the worse, and a log hazard a point."""
+
+
+@pytest.fixture(scope="module")
+def faring(in_each):
+    """Trials whose patients leave by how they fare: the run, and of each visit who, when, and points worse."""
+    column, sign, per_point = FARES[in_each.disease]
+    rules = [{"hazard": "drop_out", "per_year": 0.25, "per_point": per_point}]
+    alive = dict.fromkeys(("als.h0", "als.h_ventilated"), 0.0)
+    r = in_each({"a": {"n": 200, "regimen": []}}, rules=rules, replicates=10, changes=alive)
+    end, event = r.end()
+    first, v = np.zeros(r.n), r.t["visits"]
+    first[r.who("patients")] = r.t["patients"][column]
+    scheduled = v["visit"] > 0
+    who = np.r_[np.arange(r.n), r.who("visits")[scheduled]]
+    day = np.r_[np.zeros(r.n, int), v["day"][scheduled]]
+    worse = np.r_[np.zeros(r.n), sign * (v[column][scheduled] - first[who[r.n :]])]
+    return r, per_point, who, day, worse, end, event
+
+
+def test_who_fares_worse_leaves_sooner_by_the_law_of_the_rule(faring):
+    r, per_point, who, day, worse, _, event = faring
+    later = np.full(len(who), -1)  # day of the next visit that took place
+    order = np.lexsort((day, who))
+    follows = np.flatnonzero(who[order][1:] == who[order][:-1])
+    later[order[follows]] = day[order[follows + 1]]
+    left = (later < 0) & (event[who] == "dropped_out")
+    counted = ((later >= 0) | left) & (event[who] != "died")
+    # the next visit of those who left is at its nominal day, give or take the window, which averages out
+    nominal = planned_days(r.protocol)
+    upcoming = nominal[np.minimum(np.searchsorted(nominal, day + 21), len(nominal) - 1)]
+    span = np.where(left, upcoming, later) - day
+    chance = 1 - np.exp(-0.25 * np.exp(per_point * worse) * span / 365.25)
+    changed = counted & (day > 0)
+    for group in (counted & (day == 0), changed & (worse <= 0), changed & (worse > 0)):
+        assert left[group].sum() > 20
+        spread = np.sqrt((chance * (1 - chance))[group].sum())
+        assert abs(left[group].sum() - chance[group].sum()) < 4 * spread
+    if r.protocol.disease == "als":  # the law without the score does not hold
+        plain = 1 - np.exp(-0.25 * span / 365.25)
+        assert left[changed & (worse > 0)].sum() > plain[changed & (worse > 0)].sum() * 1.5
+
+
+def test_nobody_is_seen_after_leaving_or_leaves_before_the_first_day(faring):
+    _, _, who, day, _, end, event = faring
+    gone = event == "dropped_out"
+    assert end[gone].min() >= 1
+    assert (day[gone[who]] < end[who][gone[who]]).all()
+    assert (day <= end[who]).all()
+
+
+def test_a_hazard_by_score_acts_between_its_months(in_each):
+    rule = {"hazard": "drop_out", "per_year": 2.0, "per_point": 0.05, "from_month": 9, "to_month": 15}
+    r = in_each({"a": {"n": 100, "regimen": []}}, rules=[rule], replicates=3)
+    end, event = r.end()
+    gone = end[event == "dropped_out"]
+    assert len(gone) > 50
+    assert gone.min() >= round(9 * 365.25 / 12)
+    assert gone.max() < round(15 * 365.25 / 12)
+    assert (gone > 372).any(), "drawn for at a visit on the way"
+
+
+def test_a_point_for_the_worse_multiplies_the_hazard():
+    def days(worse=0.0, **rule):
+        rule = HazardRule.model_validate({"hazard": "drop_out"} | rule)
+        return drop_out_days(rule, np.linspace(0.001, 0.999, 500), np.zeros(500, np.int64), worse)
+
+    by_score = days(np.full(500, 10.0), per_year=0.2, per_point=0.1)
+    np.testing.assert_allclose(by_score, days(per_year=0.2 * np.e), atol=1)
+    np.testing.assert_array_equal(days(10.0, per_year=0.2), days(per_year=0.2))
+    np.testing.assert_array_equal(days(0.0, per_year=0.2, per_point=0.1), days(per_year=0.2))
+
+
 # -- the same bits -----------------------------------------------------------------------------------------------------
 def test_decisions_do_not_depend_on_company(acted, point):
     of = {acted.two: 1, acted.three: 1}
@@ -314,6 +389,7 @@ def test_decisions_do_not_depend_on_company(acted, point):
         {"when": acted.when, "action": "add", "to": {"therapy": "choice", "of": of}},
         {"when": worse, "action": "withdraw", "share": 0.5},
         {"hazard": "drop_out", "per_year": 0.3, "after": acted.when},
+        {"hazard": "drop_out", "per_year": 0.1, "per_point": 0.05},
     ]
     arms = {"a": {"n": 15, "regimen": [{"therapy": acted.one}]}, "b": {"n": 15, "regimen": []}}
     r = acted.trials(arms, rules=rules, replicates=5)
