@@ -1,13 +1,16 @@
 """Protocols of drugs in ALS, each against the record of the study that it reproduces."""
 
-import math
-
 import pytest
 
 from stemtrial.evidence import study
+from stemtrial.parameters import point_draw
 from stemtrial.predict.estimate import rows_of
 from stemtrial.predict.obstacles import obstacles
+from stemtrial.therapy import compose
+from stemtrial.trial.conduct import conduct
+from stemtrial.trial.entry import families_of
 from stemtrial.trial.protocol import load_protocol
+from stemtrial.trial.recruiting import recruit_for
 from stemtrial.trial.rules import HazardRule
 
 # Name -> the study, and its outcomes that no estimate predicts: number -> why.
@@ -142,16 +145,31 @@ def test_all_are_blind_randomised_and_followed_to_the_last_visit_of_a_trial_of_f
 
 
 def test_drop_out_is_that_of_study_19_where_the_study_itself_tells_nothing():
-    stayed = {o.outcome_id: o.n for o in study("edaravone2017_study19").outcomes}
-    entered = sum(stayed[f"edaravone2017_study19#{k}"] for k in (4, 5))
-    sizes = sum(a.n for a in study("edaravone2017_study19").arms)
+    (own,) = load_protocol("study-19").rules
     for name in REPRODUCED:
         p = load_protocol(name)
         (rule,) = p.rules
         assert isinstance(rule, HazardRule)
         assert rule.arm is None
-        if name == "study-19" or "as in study 19" in p.sources["rules.0"]:
-            assert math.exp(-rule.per_year * 24 * 7 / 365.25) == pytest.approx(entered / sizes, abs=1e-3)
+        assert rule.per_point == own.per_point > 0, "who is worse leaves sooner, by one law"
+        assert p.sources["rules.0.per_point"].startswith("assumed")
+        if "as in study 19" in p.sources["rules.0.per_year"]:
+            assert rule.per_year == own.per_year
+        else:
+            assert name in ("study-19", "empower", "riluzole-1994", "riluzole-1996")
+
+
+def test_as_many_leave_study_19_as_did():
+    stayed = {o.outcome_id: o.n for o in study("edaravone2017_study19").outcomes}
+    entered = sum(stayed[f"edaravone2017_study19#{k}"] for k in (4, 5))
+    sizes = sum(a.n for a in study("edaravone2017_study19").arms)
+    p, draws = load_protocol("study-19"), point_draw()
+    kernel, replicates = compose("als", families_of(p)), 60
+    trial = conduct(p, recruit_for(p, kernel, draws, threads=2), kernel, draws[0], 1, replicates=range(replicates))
+    told = trial.tables["disposition"]
+    left = (told["event"] == "dropped_out") & (told["day"] <= 24 * 7)
+    error = (entered / sizes * (1 - entered / sizes) / (replicates * sizes)) ** 0.5
+    assert left.sum() / (replicates * sizes) == pytest.approx(1 - entered / sizes, abs=4 * error)
 
 
 def test_who_is_resembled_was_published():
@@ -162,6 +180,8 @@ def test_who_is_resembled_was_published():
     years = sum(a.baseline.symptom_years_mean for a in s19) / 2
     assert resembled["symptom_months"].mean == pytest.approx(12 * years, abs=0.1)
     assert resembled["symptom_months"].sd == pytest.approx(12 * s19[0].baseline.symptom_years_sd)
+    bulbar = sum(a.n * a.baseline.bulbar_onset_fraction for a in s19) / sum(a.n for a in s19)
+    assert resembled["bulbar_onset"].mean == pytest.approx(bulbar, abs=0.002)
     placebo = study("andrews2018_svc").arm("empower_placebo").baseline
     resembled = load_protocol("empower").population.resemble
     assert (resembled["alsfrs_r"].mean, resembled["alsfrs_r"].sd) == (placebo.alsfrs_r_mean, placebo.alsfrs_r_sd)
@@ -173,18 +193,21 @@ def test_who_is_resembled_was_published():
 
 
 def test_criteria_are_those_of_the_record():
+    probable = {"regions_with_signs >= 2"}  # of El Escorial, or better
     rules = {name: set(load_protocol(name).population.eligibility) for name in REPRODUCED}
     assert {
-        "alsfrs_r_lowest_item >= 2", "fvc_pct >= 80", "symptom_months <= 24",
+        "alsfrs_r_lowest_item >= 2", "fvc_pct >= 80", "symptom_months <= 24", "regions_with_signs >= 2",
         "-4 <= alsfrs_r_change_last_12_weeks <= -1",
     } <= rules["study-19"]  # fmt: skip
     assert {"svc_pct >= 70", "0.35 <= alsfrs_r_slope_from_onset <= 1.5", "symptom_months <= 24"} <= rules["adore"]
-    assert {"symptom_months <= 18", "regions_involved >= 3"} <= rules["centaur"]
+    assert {"symptom_months <= 18", "regions_with_signs >= 3"} <= rules["centaur"]
     assert {"symptom_months <= 24", "svc_pct >= 65", "18 <= age_years <= 80"} == rules["empower"]
     assert {"svc_pct > 60", "symptom_months < 36"} <= rules["ceftriaxone"]
-    assert {"20 <= age_years <= 75", "fvc_pct > 60", "disease_duration_years <= 5"} == rules["riluzole-1994"]
-    assert {"18 <= age_years <= 75", "fvc_pct >= 60", "disease_duration_years <= 5"} == rules["riluzole-1996"]
+    riluzole = {"disease_duration_years <= 5", *probable}
+    assert {"20 <= age_years <= 75", "fvc_pct > 60", *riluzole} == rules["riluzole-1994"]
+    assert {"18 <= age_years <= 75", "fvc_pct >= 60", *riluzole} == rules["riluzole-1996"]
     assert "alsfrs_r_slope_from_onset < 1.1" in rules["masitinib-als"]
+    assert all(probable <= rules[name] for name in ("phoenix", "edaravone-16"))
     assert all("sod1 == 1" in rules[name] for name in ("valor", "valor-fast"))
 
 
