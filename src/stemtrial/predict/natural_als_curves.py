@@ -84,8 +84,9 @@ def estimates(history: NaturalHistory) -> list[Row]:
             out.append(row | {"value": e.value, "mc95": [e.low, e.high], "people": e.people})
 
     for who, lives in _groups(_everybody(history)):
+        incident = lives.incident()
         for event, label in EVENTS.items():
-            time, happened = lives.time[event], lives.event[event]
+            time, happened = incident.time[event], incident.event[event]
             for q, name in QUARTILES:
                 add(who, label, name, None, "y", estimate.quantile(time, happened, q))
             for at in (t for t in TIMES if t <= lives.years):
@@ -120,8 +121,9 @@ def pictures(history: NaturalHistory) -> list[Row]:
         names = [
             EVENTS.get(e, e.replace("mitos_", "MiToS stage ").replace("_", " ")).removeprefix("a ") for e in events
         ]
-        curves = [km(name[:1].upper() + name[1:], lives, e, EVERY) for name, e in zip(names, events, strict=True)]
-        out.append(picture(ident, section, title, since, "reached it, deaths censored", curves, percent=True))
+        incident = lives.incident()
+        curves = [km(name[:1].upper() + name[1:], incident, e, EVERY) for name, e in zip(names, events, strict=True)]
+        out.append(picture(ident, section, title, since, "reached it", curves, percent=True))
     for ident, title, y, values in (
         ("alsfrs", "ALSFRS-R of the living", "points", lives.alsfrs),
         ("svc", "Slow vital capacity of the living", "% of predicted", lives.svc),

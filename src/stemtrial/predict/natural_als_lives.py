@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -54,6 +55,16 @@ class AlsLives(Lives):
     def years(self) -> int:
         """Longest follow-up, whole years."""
         return int((self.alsfrs.shape[1] - 1) * self.step + 0.5)
+
+    def incident(self) -> AlsLives:
+        """The same people, of whom the dead never have what they did not live to have.
+
+        With them, shares over time are cumulative incidences: most people with ALS die before many a milestone, so that
+        those censored at death would tell of a world without death.
+        """
+        dead = self.event["death"]
+        never = {k: np.where(dead & ~self.event[k], np.maximum(t, self.years + 1.0), t) for k, t in self.time.items()}
+        return dataclasses.replace(self, time=never)
 
     def yearly(self, values: Floats) -> Floats:
         """A measurement at the visits nearest to whole years since onset."""
