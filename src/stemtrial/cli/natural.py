@@ -84,7 +84,7 @@ def _print(data: Row, folder: Path) -> None:
     _group(f"Inside ({len(groups[True])})", groups[True])
     published = [r for r in groups[None] if r["published"]]
     _group(f"Not scored: recalled, sealed, of treated people, or beyond the follow-up ({len(published)})", published)
-    _estimates(data["estimates"], data["groups"])
+    _estimates(data["estimates"], data["groups"], settings["disease"])
     text.heading("Written")
     text.whole(f"  {folder}\n  {folder / 'report.html'}")
     text.say("\nResearch software: simulated people, and no advice about any person.", style="dim")
@@ -113,12 +113,18 @@ def _group(title: str, rows: Sequence[Row]) -> None:
     text.tables(["", "simulated (95 %)", *(["registries span"] if scored else []), "published"], parts)
 
 
-def _estimates(rows: Sequence[Row], groups: Sequence[str]) -> None:
+WHO_DIES_FIRST = {
+    "ms": "Kaplan-Meier; of all but death, who dies first is censored",
+    "als": "cumulative incidence; of all but death, who dies first never gets there",
+}
+
+
+def _estimates(rows: Sequence[Row], groups: Sequence[str], disease: str) -> None:
     """Median times to each milestone by group."""
     from stemtrial.report.natural_figures import words
 
     wanted = [r for r in rows if r["who"] in groups and r["statistic"] == "median"]
     kinds, measures = (list(dict.fromkeys(r[key] for r in wanted)) for key in ("who", "measure"))
     cells = {(r["who"], r["measure"]): words(r["value"], r["mc95"], "y") for r in wanted}
-    text.heading("Median years to (Kaplan-Meier; of all but death, who dies first is censored)")
+    text.heading(f"Median years to ({WHO_DIES_FIRST[disease]})")
     text.table(["", *kinds], [[m, *(cells.get((k, m), "–") for k in kinds)] for m in measures])

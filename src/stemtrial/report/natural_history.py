@@ -30,10 +30,11 @@ from stemtrial.report.tables import Cell, TableView
 from stemtrial.report.words import DISEASES, count, finite, number, plain, real, span
 
 CENSORED = "Kaplan-Meier estimates from onset; who dies first is censored: the share were nobody to die."
+INCIDENCE = "Cumulative incidence from onset: who dies first never gets there."
 SECTIONS = {
     "function": ("Function", "Means of those who are alive and seen: over the years ever fewer and slower people."),
-    "stages": ("Stages", CENSORED),
-    "care": ("Care", CENSORED),
+    "stages": ("Stages", INCIDENCE),
+    "care": ("Care", INCIDENCE),
     "disability": ("Disability", CENSORED),
     "groups": ("Who gets there sooner", "Of people with relapsing onset."),
     "activity": ("Relapses and lesions", ""),
