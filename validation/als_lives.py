@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from stemtrial.analysis import random_slope
 from stemtrial.analysis.slopes import Slope
 from stemtrial.cohort.als.population import people_at_onset, under_care_of
+from stemtrial.cohort.als.screening import regions_with_signs
 from stemtrial.cohort.clinic import taken
-from stemtrial.disease.als import MONTH, REGIONS
+from stemtrial.disease.als import MONTH
 from stemtrial.endpoint.trajectory import Points, least_squares
 from stemtrial.kernel import default_threads, normals
 from stemtrial.observe import RaterState, examination
@@ -148,8 +149,7 @@ def at_screening(person: Mapping[str, Floats]) -> Floats:
 
 def signs(lives: Lives, p: Mapping[str, float]) -> Floats:
     """How many regions have signs at screening, lost function or not."""
-    left = [lives.seen[f"neurons_{r}"][:, RUN_IN] for r in REGIONS]
-    return np.sum([x < p.get("cohort.als.signs_below", 0.85) for x in left], axis=0)
+    return regions_with_signs({k: x[:, RUN_IN] for k, x in lives.seen.items()}, p)
 
 
 def survival_quantile(days: Floats, q: float = 0.5) -> float:

@@ -234,7 +234,8 @@ def targets(p: Mapping[str, float], people: int, seed: int = 1) -> Iterator[Targ
         (early.total[:, RUN_IN] > 0)
         & (age_early <= 75)
         & (early.svc[:, RUN_IN] >= 60)
-        & (early.day[:, RUN_IN] <= 60 * MONTH),
+        & (early.day[:, RUN_IN] <= 60 * MONTH)
+        & (signs(early, p) >= 2),
     )
     yield Target(
         "alive without tracheostomy at 18 months, 1990s",

@@ -371,7 +371,7 @@ def test_deaths_of_als_are_frequent_enough_to_test(deadly_als):
 def test_deaths_are_frequent_enough_to_test(deadly):
     reasons = rows(deadly.t["disposition"], event="died")["reason"]
     assert (reasons == "treatment-related").sum() > 100
-    assert (reasons == DEATH["als"]).sum() > 100
+    assert (reasons == DEATH["ms"]).sum() > 100
     who = deadly.who("disposition", reason="treatment-related")
     assert (deadly.t["patients"]["arm"][who] == "hsct").all()
     told = deadly.who("adverse_events", term="treatment-related death")
