@@ -142,7 +142,7 @@ def build_als(m: Model, *, truth: bool = False) -> None:
 
     age = age0 + m.day / YEAR
     own = m.slow(frailty * (als("h0") / MONTH) * exp(als("b_age") * 0.1 * (age - 60.0)))
-    # what is left with full capacity, weight and throat (h0) holds for people with ALS, early and late: no limit of health
+    # what is left with full capacity, weight and throat (h0) is of people with ALS: no limit of health
     strain = exp((1.0 - v) * als("b_v") + ((1.0 - W) * (als("b_W") * 10.0) + weak_throat * als("b_B")))
     spared = 1.0 - V * N[0] * (1.0 - als("HR_niv"))  # a weak throat leaves less of the benefit
     failing = own * strain * spared
