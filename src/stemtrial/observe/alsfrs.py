@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.kernel.random import normals as draw_normals
 from stemtrial.observe.parameters import ALSFRS_ITEMS, AlsfrsParameters, load
-from stemtrial.observe.rater import NEVER, RaterState
+from stemtrial.observe.rater import NEVER, RaterState, sitting
 
 ITEMS = ALSFRS_ITEMS
 """The twelve items by column name, in the order of the questionnaire; each is scored 0-4, 4 is normal."""
@@ -218,22 +218,10 @@ def rate_alsfrs(
     """
     n = len(state.last_day)
     f, s, c, _ = _given(observed, constants, n)
-    if normals.shape != (n, N_NORMALS_ALSFRS):
-        raise InputError(f"normals have shape {normals.shape}; a rating of {n} rows needs ({n}, {N_NORMALS_ALSFRS})")
-    if state.h.shape != (n, N_SLOW_ALSFRS):
-        raise InputError(f"h of the state has shape {state.h.shape}; the ALSFRS-R carries ({n}, {N_SLOW_ALSFRS})")
-    lean = np.array(np.broadcast_to(np.asarray(bias, dtype=np.float64), (n,)))
-    if not np.isfinite(lean).all():
-        raise InputError(f"bias must be finite, not {lean[~np.isfinite(lean)][0]}; give 0 for blinded raters")
-    days = np.array(np.broadcast_to(np.asarray(day, dtype=np.int64), (n,)))
-    h, last = state.h.copy(), state.last_day.copy()
+    at = sitting(day, state, normals, (N_NORMALS_ALSFRS, N_SLOW_ALSFRS), bias)
     out = np.empty((n, 12), np.int8)
-    bad = _rate(f, s, c, days, h, last, normals, lean, parameters or load(AlsfrsParameters), out)
-    if bad >= 0:
-        raise InputError(
-            f"day {days[bad]} of row {bad} lies before its last rating, day {last[bad]}; rate visits in order"
-        )
-    return AlsfrsRating(out, RaterState(h, last))
+    bad = _rate(f, s, c, at.day, at.h, at.last_day, normals, at.bias, parameters or load(AlsfrsParameters), out)
+    return AlsfrsRating(out, at.done(bad))
 
 
 @dataclass(frozen=True)

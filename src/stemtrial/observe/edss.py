@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from stemtrial.errors import InputError
 from stemtrial.kernel.random import normals as draw_normals
 from stemtrial.observe.parameters import EDSS_STEPS_BY_AMBULATION, EdssParameters, load
-from stemtrial.observe.rater import NEVER, RaterState
+from stemtrial.observe.rater import NEVER, RaterState, sitting
 
 FS_NAMES = ("pyramidal", "cerebellar", "brainstem", "sensory", "bowel_bladder", "visual", "cerebral")
 FS_MAX = (6, 5, 5, 6, 6, 6, 5)
@@ -331,20 +331,10 @@ def rate_edss(
     """
     n = len(state.last_day)
     f, w, _ = _aligned(deficits, weights, n)
-    if normals.shape != (n, N_NORMALS):
-        raise InputError(f"normals have shape {normals.shape}; a rating of {n} rows needs ({n}, {N_NORMALS})")
-    beta = np.array(np.broadcast_to(np.asarray(beta_open, dtype=np.float64), (n,)))
-    if not np.isfinite(beta).all():
-        raise InputError(f"beta_open must be finite, not {beta[~np.isfinite(beta)][0]}; give 0 for blinded raters")
-    days = np.array(np.broadcast_to(np.asarray(day, dtype=np.int64), (n,)))
-    h, last = state.h.copy(), state.last_day.copy()
+    at = sitting(day, state, normals, (N_NORMALS, N_SLOW), beta_open)
     edss, fs = np.empty(n), np.empty((n, 7), np.int8)
-    bad = _rate(f, w, days, h, last, normals, beta, parameters or load(EdssParameters), edss, fs)
-    if bad >= 0:
-        raise InputError(
-            f"day {days[bad]} of row {bad} lies before its last rating, day {last[bad]}; rate visits in order"
-        )
-    return Rating(edss, fs, RaterState(h, last))
+    bad = _rate(f, w, at.day, at.h, at.last_day, normals, at.bias, parameters or load(EdssParameters), edss, fs)
+    return Rating(edss, fs, at.done(bad))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from stemtrial.errors import InputError
 
 NEVER = np.iinfo(np.int64).min
 """``last_day`` of a patient not rated before."""
@@ -39,3 +41,72 @@ class RaterState(NamedTuple):
         """Write back the state of some patients, in place."""
         self.h[rows] = new.h
         self.last_day[rows] = new.last_day
+
+
+class Sitting(NamedTuple):
+    """What a rating loop needs beside the truth, checked and as arrays of its own, one row a patient.
+
+    Attributes
+    ----------
+    day : ndarray of int64
+        Day of the visit.
+    h, last_day : ndarray
+        Copies of the state, which the loop moves on.
+    bias : ndarray
+        What an open rater adds.
+    """
+
+    day: NDArray[np.int64]
+    h: NDArray[np.float64]
+    last_day: NDArray[np.int64]
+    bias: NDArray[np.float64]
+
+    def done(self, bad: int) -> RaterState:
+        """Return the state after the loop, which says which row came out of order (-1: none).
+
+        Raises
+        ------
+        InputError
+            If one did.
+        """
+        if bad >= 0:
+            raise InputError(
+                f"day {self.day[bad]} of row {bad} lies before its last rating, day {self.last_day[bad]}; "
+                "rate visits in order"
+            )
+        return RaterState(self.h, self.last_day)
+
+
+def sitting(
+    day: ArrayLike, state: RaterState, normals: NDArray[np.float64], shape: tuple[int, int], bias: ArrayLike
+) -> Sitting:
+    """Check what a rating is given beside the truth.
+
+    Parameters
+    ----------
+    day : array_like of int
+        Day of the visit of each row.
+    state : RaterState
+        Of the rows' patients.
+    normals : ndarray, shape (rows, shape[0])
+        Standard normals.
+    shape : (int, int)
+        Normals of a rating, and autocorrelated processes of a patient.
+    bias : array_like of float
+        What an open rater adds; 0 for blinded raters.
+
+    Raises
+    ------
+    InputError
+        If shapes differ or a bias is not finite.
+    """
+    n, (drawn, processes) = len(state.last_day), shape
+    if normals.shape != (n, drawn):
+        raise InputError(f"normals have shape {normals.shape}; a rating of {n} rows needs ({n}, {drawn})")
+    if state.h.shape != (n, processes):
+        raise InputError(f"h of the state has shape {state.h.shape}; this scale carries ({n}, {processes})")
+    lean = np.array(np.broadcast_to(np.asarray(bias, dtype=np.float64), (n,)))
+    if not np.isfinite(lean).all():
+        raise InputError(f"bias must be finite, not {lean[~np.isfinite(lean)][0]}; give 0 for blinded raters")
+    days = np.array(np.broadcast_to(np.asarray(day, dtype=np.int64), (n,)))
+    return Sitting(days, state.h.copy(), state.last_day.copy(), lean)

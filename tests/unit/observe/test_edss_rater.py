@@ -273,7 +273,7 @@ def test_refusals_name_the_value():
     later = rate_edss(good, w, 30, RaterState.fresh(1, N_SLOW), z).state
     with pytest.raises(InputError, match="day 29 of row 0 lies before its last rating, day 30"):
         rate_edss(good, w, 29, later, z)
-    with pytest.raises(InputError, match="beta_open must be finite"):
+    with pytest.raises(InputError, match="bias must be finite"):
         rate_edss(good, w, 0, RaterState.fresh(1, N_SLOW), z, beta_open=np.nan)
     with pytest.raises(InputError, match="FS grade cerebral must be an integer 0-5, not 6"):
         edss_from_fs([[0, 0, 0, 0, 0, 0, 6]])
