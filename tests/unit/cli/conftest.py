@@ -46,13 +46,17 @@ def cli(call: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     return call
 
 
+CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+"""A shell without job control lets what it starts in the background ignore Ctrl-C, and children inherit that."""
+
+
 @pytest.fixture
 def process(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     """Start a command as a process of its own, in an empty folder."""
 
     def start(*args: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-c", "from stemtrial.cli import main; main()", *args],
+            [sys.executable, "-c", f"{CTRL_C}; from stemtrial.cli import main; main()", *args],
             cwd=tmp_path,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
