@@ -12,7 +12,11 @@ stands. Their number is the square, and no power is taken in a step.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from stemtrial.kernel import YEAR, Effect, Expr, Model, exp, maximum, minimum, sqrt, where
 
@@ -20,6 +24,18 @@ REGIONS = ("bulbar", "cervical", "respiratory", "lumbar")
 """Pools of motor neurons: tongue and throat; arms; diaphragm and chest; legs."""
 MONTH = YEAR / 12.0
 """Days; rates of the disease are given a month, as its literature does."""
+
+MILESTONES: Mapping[str, tuple[str, str]] = {
+    "niv": ("niv", "niv"),
+    "gastrostomy": ("gastrostomy", "gastrostomy"),
+    "tracheostomy": ("permanent_ventilation", "tracheostomy"),
+}
+"""Events that are milestones of the disease: how they are recorded at value 0 and at value 1."""
+
+
+def milestones(kind: str, value: NDArray[Any]) -> NDArray[np.str_]:
+    """Names under which events of one kind are recorded (:data:`MILESTONES`), by the value that each was given."""
+    return np.asarray(np.array(MILESTONES[kind])[(value > 0.5).astype(int)])
 
 
 def build_als(m: Model, *, truth: bool = False) -> None:

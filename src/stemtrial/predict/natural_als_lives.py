@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemtrial.cohort.als.natural import lives
+from stemtrial.disease.als import MILESTONES
 from stemtrial.kernel import YEAR
 from stemtrial.observe.alsfrs import ITEMS
 from stemtrial.observe.staging import regions_involved
@@ -19,7 +20,6 @@ from stemtrial.predict.natural_lives import Bools, Floats, Lives
 from stemtrial.tables import Table
 
 EVERY_DAYS = 84
-MILESTONES = ("niv", "gastrostomy", "tracheostomy", "permanent_ventilation")
 STAGES = {"kings": ("kings_stage", (2, 3, 4)), "mitos": ("mitos_stage", (1, 2, 3, 4))}
 """Prefix of an event -> column of the visits, stages that are events."""
 
@@ -90,7 +90,7 @@ def summarise(tables: Mapping[str, Table]) -> AlsLives:
     time: dict[str, Floats] = {"onset": np.zeros(n), "diagnosis": np.minimum(delay, end), "death": end}
     event: dict[str, Bools] = {"onset": np.ones(n, bool), "diagnosis": delay <= end, "death": dead}
     told = tables["milestones"]
-    for kind in MILESTONES:
+    for kind in dict.fromkeys(name for names in MILESTONES.values() for name in names):
         mine = told["event"] == kind
         time[kind], event[kind] = end.copy(), np.zeros(n, bool)
         who = told["patient"][mine] - first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
@@ -13,7 +14,7 @@ Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Lives:
+class Lives(ABC):
     """Untreated people of one kind; rows are people. A disease adds what it measures.
 
     Attributes
@@ -38,9 +39,9 @@ class Lives:
         return len(self.female)
 
     @property
+    @abstractmethod
     def years(self) -> int:
         """Longest follow-up, whole years."""
-        raise NotImplementedError
 
     def take(self, rows: Any) -> Self:
         """Some of the people."""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from stemtrial import tables
 from stemtrial.cohort.recruit import Recruits, clinic_of
+from stemtrial.disease.als import MILESTONES, milestones
 from stemtrial.kernel import Kernel, derive_seed
 from stemtrial.tables import Table
 from stemtrial.therapy.prescribe import kernel_harms
@@ -38,12 +39,6 @@ OBSERVED: Mapping[str, tuple[str, ...]] = {
     "als": ("visits", "milestones", "adverse_events", "disposition"),
 }
 """Tables that a trial of a disease keeps as it goes, beside ``patients``."""
-MILESTONES: Mapping[str, tuple[str, str]] = {
-    "niv": ("niv", "niv"),
-    "gastrostomy": ("gastrostomy", "gastrostomy"),
-    "tracheostomy": ("permanent_ventilation", "tracheostomy"),
-}
-"""Events of the kernel that are milestones of a disease: how they are recorded at value 0 and at value 1."""
 
 
 @dataclass(frozen=True)
@@ -214,8 +209,7 @@ class _Conduct:
             if name in self.harms:
                 self.book.harm(*self.harms[name], rows, day)
             if name in MILESTONES:
-                told = np.array(MILESTONES[name])[(events["value"][mine] > 0.5).astype(int)]
-                self.book.write("milestones", rows, day=day, event=told)
+                self.book.write("milestones", rows, day=day, event=milestones(name, events["value"][mine]))
             if name in self.fatal:
                 self.book.write("disposition", rows, day=day, event="died", reason=self.fatal[name])
                 self.ward.active[rows] = False

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from stemtrial.cohort.als.population import SITES, people_at_onset
 from stemtrial.cohort.lives import CHUNK, in_chunks, together, watch
-from stemtrial.disease.als import REGIONS
+from stemtrial.disease.als import MILESTONES, REGIONS, milestones
 from stemtrial.kernel import Kernel, derive_seed
 from stemtrial.observe import View, examination, measure, rate_in_turn
 from stemtrial.observe.parameters import from_draw
@@ -22,7 +22,6 @@ from stemtrial.therapy import compose
 
 INSTRUMENTS = ("svc_pct", "kings_stage", "mitos_stage", "nfl_pg_ml", "weight_pct")
 """Measured at every visit beside the ALSFRS-R."""
-MILESTONES = ("niv", "gastrostomy", "tracheostomy")
 TRUE = ("f_bulbar", "f_fine", "f_gross", "f_resp", "vital_capacity", "umn", *(f"neurons_{r}" for r in REGIONS))
 """What nobody sees, of table ``truth_visits``: function of the domains, vital capacity and neurons left."""
 
@@ -108,10 +107,11 @@ def _chunk(
 
     zero, number, first = np.zeros(n, int), index.astype(int), day == 0
     key = {"replicate": np.zeros(m, int), "patient": ids.astype(int), "day": day}
-    names = {kernel.event(kind): kind for kind in MILESTONES}
-    told = np.isin(events["kind"], list(names))
-    kinds = np.array([names[int(k)] for k in events["kind"][told]], dtype="U24")
-    kinds[(kinds == "tracheostomy") & (events["value"][told] < 0.5)] = "permanent_ventilation"
+    kinds = np.zeros(len(events["kind"]), "U24")
+    for kind in MILESTONES:
+        mine = events["kind"] == kernel.event(kind)
+        kinds[mine] = milestones(kind, events["value"][mine])
+    told = kinds != ""
     sites = np.array(SITES)[constants["onset_region"].astype(int)]
     return {
         "patients": make(
@@ -124,7 +124,7 @@ def _chunk(
         "visits": make("visits", **key, visit=watched.visit, **rated, **measured),
         "milestones": make(
             "milestones", replicate=np.zeros(told.sum(), int), patient=number[events["patient"][told]],
-            day=events["day"][told], event=kinds,
+            day=events["day"][told], event=kinds[told],
         ),
         "disposition": watched.disposition(number),
         "truth_patients": {
