@@ -180,7 +180,7 @@ def _of_its_disease(p: Protocol) -> Iterator[tuple[Loc, str]]:
     for loc, what, name in uses:
         if name in definitions() and p.disease not in diseases_of(name):
             yield loc, foreign(what, name, [k for k in definitions() if p.disease in diseases_of(k)])
-    for loc, therapy, settings in _given(p):
+    for loc, therapy, settings in given(p):
         try:
             refuse_in(p.disease, therapy, settings)
         except FieldError as e:
@@ -217,7 +217,7 @@ def _relapses_and_scans(p: Protocol) -> Iterator[tuple[Loc, str]]:
         yield ("visits", key), f"there are no scans in {p.disease}; remove it"
 
 
-def _given(p: Protocol) -> Iterator[tuple[Loc, str, Settings]]:
+def given(p: Protocol) -> Iterator[tuple[Loc, str, Settings]]:
     """Yield each therapy that an arm or a rule may give, with its path and its fields."""
     entries: list[tuple[Loc, Any]] = [
         (("arms", name, "regimen", i), e) for name, arm in p.arms.items() for i, e in enumerate(arm.regimen)

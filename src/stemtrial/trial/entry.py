@@ -14,11 +14,11 @@ from stemtrial.cohort.recruit import Recruits, clinic_of
 from stemtrial.errors import InputError
 from stemtrial.kernel import uniforms
 from stemtrial.therapy.prescribe import family_of
+from stemtrial.trial.agreement import given
 from stemtrial.trial.parts import MONTH_DAYS
 from stemtrial.trial.places import Places, places_of
 from stemtrial.trial.protocol import Protocol
-from stemtrial.trial.regimen import Choice
-from stemtrial.trial.rules import HazardRule, WhenRule
+from stemtrial.trial.rules import HazardRule
 
 Ints = NDArray[np.int64]
 NEVER = 1 << 40
@@ -26,15 +26,7 @@ NEVER = 1 << 40
 
 def therapies_of(protocol: Protocol) -> tuple[str, ...]:
     """Names of all therapies that a protocol may give."""
-    entries = [e for arm in protocol.arms.values() for e in arm.regimen]
-    entries += [r.entry for r in protocol.rules if isinstance(r, WhenRule) and r.entry is not None]
-    names: list[str] = []
-    for entry in entries:
-        if isinstance(entry, Choice):
-            names += [*entry.of, *([] if entry.switch_to == "remaining" else [entry.switch_to])]
-        else:
-            names.append(entry.therapy)
-    return tuple(dict.fromkeys(names))
+    return tuple(dict.fromkeys(name for _, name, _ in given(protocol)))
 
 
 def families_of(protocol: Protocol) -> tuple[str, ...]:
