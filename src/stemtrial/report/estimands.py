@@ -20,7 +20,7 @@ from stemtrial.report.words import ends, finite, number, off_by, span, years
 
 Row = Mapping[str, Any]
 QUESTIONS = {
-    "treatment_policy": "Observed cases: of those who are left (treatment policy has no value after death)",
+    "treatment_policy": "Observed cases: of those who are left",
     "composite": "Composite: death is the worst outcome",
     "hypothetical": "Hypothetical: had nobody died",
     "while_alive": "While alive: what was seen until death",
