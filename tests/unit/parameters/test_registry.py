@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from stemtrial.errors import InputError
-from stemtrial.parameters import Draws, _numbers, point_draw, registry
+from stemtrial.parameters import Draws, point_draw, registry
+from stemtrial.parameters.register import _numbers
 
 GOOD = {"value": 1.0, "unit": "1", "meaning": "m", "source": "assumed"}
 
