@@ -143,7 +143,8 @@ def test_each_cohort_counts_once():
 
 def test_coverage_of_nothing_and_of_one_cohort():
     assert coverage([]) == {
-        "cohorts": 0, "outcomes": 0, "inside50": None, "ci90_of_50": None, "inside90": None, "ci90_of_90": None,
+        "cohorts": 0, "outcomes": 0, "not_estimable": 0, "inside50": None, "ci90_of_50": None, "inside90": None,
+        "ci90_of_90": None, "by_pit50": None, "ci90_by_pit50": None, "by_pit90": None, "ci90_by_pit90": None,
         "judged": False,
     }  # fmt: skip
     one = coverage(marked([row("a#1", "a", inside50=False)]))
