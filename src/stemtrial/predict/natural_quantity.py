@@ -272,13 +272,16 @@ def found(nature: Nature, q: Quantity, worlds: Worlds, p: Mapping[str, float]) -
     p : mapping
         Parameters by registered name.
     """
+    return found_of(nature, q, q.people.of(worlds), None if q.against is None else q.against.of(worlds), p)
+
+
+def found_of(nature: Nature, q: Quantity, mine: Lives, others: Lives | None, p: Mapping[str, float]) -> Estimated:
+    """Estimate one quantity of these people, compared with those others where it is of two groups."""
     kind, argument = next(iter(q.find.items()))
-    mine = q.people.of(worlds)
     if not len(mine):
         return NOTHING
-    if q.against is None:
+    if others is None:
         return nature.every_finder[kind]((mine, q.find, p), argument)
-    others = q.against.of(worlds)
     if not len(others):
         return NOTHING
     if kind in nature.comparers:
