@@ -17,7 +17,7 @@ from stemtrial.parameters.register import parameters_identity, registry
 
 POINT = "point_parameters"
 OTHER_PARAMETERS = "posterior_of_other_parameters"
-"""Labels that results carry: one value of each parameter; a posterior fitted when numbers or priors were others."""
+"""Labels that results carry: one chosen value of each parameter; a posterior of when numbers or priors were others."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,10 @@ class Draws:
 
     @property
     def labels(self) -> list[str]:
-        """Labels that results of these draws carry, besides what their rows earn by themselves."""
+        """Labels that results of these draws carry: :data:`POINT` or :data:`OTHER_PARAMETERS`, where they apply."""
         fitted = self.provenance.get("parameters")
         stale = fitted is not None and fitted != parameters_identity()
-        return [POINT] * (len(self) == 1) + [OTHER_PARAMETERS] * stale
+        return [POINT] * (len(self) == 1 and not self.provenance) + [OTHER_PARAMETERS] * stale
 
 
 def _registered(names: Sequence[str]) -> None:

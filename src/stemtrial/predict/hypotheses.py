@@ -42,7 +42,7 @@ def weights(protocol: Protocol, draw: Numbers) -> list[dict[str, Any]]:
     protocol : Protocol
         What is done.
     draw : mapping
-        One draw of the parameters.
+        One draw of the parameters, or the mean over several, which then is what is told.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def tell_apart(
     protocol : Protocol
         What is done.
     draw : mapping
-        One draw of the parameters.
+        One draw of the parameters, or the mean over several.
 
     Notes
     -----

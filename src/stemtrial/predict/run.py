@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import importlib.metadata
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from stemtrial.cohort.recruit import Recruits
 from stemtrial.errors import InputError
 from stemtrial.evidence import study
 from stemtrial.kernel import Kernel
-from stemtrial.parameters import Draws, point_draw
+from stemtrial.parameters import Draws
 from stemtrial.predict import counterfactual, hypotheses, labels
 from stemtrial.predict.curves import curves
 from stemtrial.predict.estimate import Analysed, Row, estimate, rows_of
@@ -26,7 +26,9 @@ from stemtrial.predict.folder import refuse_other_run, write_run
 from stemtrial.predict.harm import DAY, tally
 from stemtrial.predict.obstacles import refuse
 from stemtrial.predict.page import page_data
+from stemtrial.predict.recruited import Recruiting, funnel_of, told_of, told_of_all
 from stemtrial.predict.summary import interval_of, summarise
+from stemtrial.predict.uncertainty import draws_for, set_parts
 from stemtrial.store import ChunkStore, content_hash, digest_tables, map_chunks, package_hash
 from stemtrial.tables import Table, concat
 from stemtrial.therapy import compose
@@ -57,6 +59,10 @@ class Settings:
         Keep the patient tables of every replicate, not of the first only.
     threads, chunk, width : int
         How it is computed; the results do not depend on them. ``chunk`` is in replicates, None: by the trial's size.
+    draws : int or None
+        The first so many draws of the posterior; None: as :func:`stemtrial.predict.uncertainty.draws_for` chooses.
+    point : bool
+        The point values of all parameters; excludes ``draws``.
     """
 
     replicates: int = 1000
@@ -66,6 +72,18 @@ class Settings:
     threads: int = 1
     chunk: int | None = None
     width: int = 64
+    draws: int | None = None
+    point: bool = False
+
+    def parameters(self) -> Draws:
+        """Draws of the parameters that a run of these settings uses.
+
+        Raises
+        ------
+        InputError
+            If ``draws`` and ``point`` are both given, or the posterior has fewer draws.
+        """
+        return draws_for(self.replicates, self.draws, self.point)
 
 
 @dataclass(frozen=True)
@@ -131,7 +149,7 @@ def run_id_of(protocol: Protocol, settings: Settings, draws: Draws | None = None
     """Identity of the run that :func:`predict` would make, without making it."""
     protocol = scaled(protocol, settings.patients)
     kernel = compose(protocol.disease, families_of(protocol), width=settings.width)
-    return _run_id(protocol, kernel, settings, draws or point_draw())
+    return _run_id(protocol, kernel, settings, draws or settings.parameters())
 
 
 def predict(
@@ -147,7 +165,8 @@ def predict(
     settings : Settings, optional
         Size and seed of the run.
     draws : Draws, optional
-        Parameter draws; the point values when left out. Replicate k uses draw k mod n.
+        Draws of the parameters; those of the settings when left out, which are the posterior where one is shipped.
+        Replicate k uses draw k mod n.
     folder : Path, optional
         Run folder; default ``<runs>/<protocol>-<id12>``.
     runs : Path
@@ -165,7 +184,7 @@ def predict(
     s = settings or Settings()
     if s.replicates < 1:
         raise InputError(f"--replicates {s.replicates} is not positive; use 1 or more")
-    d = draws or point_draw()
+    d = draws or s.parameters()
     told = progress or (lambda stage, fraction: None)
     clock = _Clock()
     refuse(protocol)
@@ -177,27 +196,32 @@ def predict(
     target = folder or runs / f"{protocol.protocol}-{run_id[:12]}"
     refuse_other_run(target, run_id)
     clock("prepare")
-    recruits: dict[int, Recruits] = {}
-    used = range(min(len(d), s.replicates))
-    for k in used:
-        told("recruiting", k / len(used))
-        recruits[k] = recruit_for(
-            protocol, kernel, d, k, threads=s.threads, progress=functools.partial(_recruiting, told, k, len(used))
-        )
-    clock("recruit")
     chunk = s.chunk or max(1, min(CHUNK, CHUNK_PATIENTS // sum(a.n for a in protocol.arms.values())))
     plan, beside = _plan(s.replicates, len(d), chunk), counterfactual.conducts(protocol)
+    used = min(len(d), s.replicates)
+
+    def find(k: int, alone: bool) -> Recruits:
+        # many draws run side by side, each on one thread; nothing of theirs is kept but their chunks
+        threads, tell = (s.threads, told) if alone or used < s.threads else (1, None)
+        return recruit_for(protocol, kernel, d.one(k), threads=threads, progress=tell)
+
+    recruits = Recruiting(find, Counter(draw for draw, _ in plan))
+    told("recruiting", 0.0)
+    recruits.first()
+    clock("recruit")
 
     def compute(i: int) -> Arrays:
         draw, replicates = plan[i]
+        people = recruits.of(draw)
 
         def trial(changed: dict[str, float]) -> Trial:
-            return conduct(protocol, recruits[draw], kernel, d[draw] | changed, s.seed, replicates=replicates)
+            return conduct(protocol, people, kernel, d[draw] | changed, s.seed, replicates=replicates)
 
         out = _chunk(trial({}), protocol, rows, replicates, s.keep_all)
         for name, changed in beside.items():  # one after the other: a chunk holds the tables of one conduct
             out[f"values.{name}"] = estimate(rows, Analysed(trial(changed).tables, protocol)).T
-        return out
+        recruits.done(draw)
+        return out | told_of(people)
 
     # chunks are keyed by layout too: another chunk size or thread count must not read them
     store = ChunkStore(target / "chunks", f"{run_id}:{chunk}")
@@ -212,19 +236,21 @@ def predict(
     gathered = _gather(parts)
     order = np.argsort(gathered["replicate"], kind="stable")
     values = gathered["values"][order].T
-    said = [] if len(d) > 1 else ["point_parameters"]
+    said = d.labels
     same_size = all(a.n == planned.arms[k].n for k, a in protocol.arms.items())
     if not same_size:
         said.append("other_size")
     effects = {k.removeprefix("effects."): v[order] for k, v in gathered.items() if k.startswith("effects.")}
     drawn = hypotheses.varies(effects)
+    mean = dict(zip(d.names, d.values[:used].mean(0).tolist(), strict=True))
     untried = labels.untried(protocol)
     estimates = summarise(
-        rows, values, published, n_draws=len(used), trial_effects=bool(drawn), scored=same_size,
+        rows, values, published, n_draws=used, trial_effects=bool(drawn), scored=same_size,
         labels=[[*said, *labels.labels_of(row, list(untried))] for row in rows],
     )  # fmt: skip
     counterfactual.set_beside(estimates, rows, values, {k: gathered[f"values.{k}"][order].T for k in beside}, protocol)
-    hypotheses.tell_apart(estimates, rows, values, effects, protocol, d[0])
+    set_parts(estimates, values, {k: effects[k] for k in drawn}, used)
+    hypotheses.tell_apart(estimates, rows, values, effects, protocol, mean)
     tables = _tables(parts, rows, values)
     run: dict[str, Any] = {
         "id": run_id,
@@ -236,23 +262,22 @@ def predict(
         "seed": s.seed,
         "replicates": s.replicates,
         "patients_per_arm": {k: a.n for k, a in protocol.arms.items()},
-        "draws": len(used),
+        "draws": used,
         "draws_label": d.label,
-        "interval": interval_of(len(used), bool(drawn)),
+        "interval": interval_of(used, bool(drawn)),
         "trial_effects": list(drawn),
         "design": protocol.design,
-        "distinct_recruits": min(len(r) for r in recruits.values()),
-        "screened": sum(r.screened for r in recruits.values()),
-        "recruit_warning": next((r.warning for r in recruits.values() if r.warning), None),
+        **told_of_all(parts, plan),
         "failed_patients": int(gathered["failed"].sum()),
         "events_overflowed": int(gathered["overflow"].sum()),
         "labels": [*said, *([labels.NO_HUMAN_DATA] if untried else []), *labels.cautions(protocol, published)],
         "without_human_data": untried,
-        "hypotheses": hypotheses.weights(protocol, d[0]),
+        "hypotheses": hypotheses.weights(protocol, mean),
         "provenance": {
             "model": kernel.identity,
             "protocol": content_hash(protocol.identity())[:16],
             "draws": d.identity,
+            **{f"posterior {k}": str(d.provenance[k]) for k in ("label", "date") if k in d.provenance},
             "command": command,
             **{f"version of {p}": importlib.metadata.version(p) for p in ("stemtrial", "numpy", "numba", "scipy")},
         },
@@ -260,14 +285,10 @@ def predict(
     clock("summarise")
     run["seconds"] = clock.seconds
     seen = {k: v[order] for k, v in gathered.items() if "|" in k}
-    page = page_data(run, protocol, published, estimates, seen, recruits[0].funnel)
+    page = page_data(run, protocol, published, estimates, seen, funnel_of(parts[0]))
     prediction = Prediction(run, estimates, page, tables)
     write_run(target, run, estimates, page["baseline"], tables)
     return dataclasses.replace(prediction, run=run | {"folder": str(target)})
-
-
-def _recruiting(told: Callable[[str, float], None], draw: int, draws: int, stage: str, fraction: float) -> None:
-    told(stage, (draw + fraction) / draws)
 
 
 class _Clock:
@@ -311,7 +332,7 @@ def _chunk(trial: Trial, protocol: Protocol, rows: list[Row], replicates: list[i
 
 def _gather(parts: list[Arrays]) -> Arrays:
     """One array over all replicates for each name; a term that a chunk never saw counts as 0 there, and has no day."""
-    names = dict.fromkeys(k for p in parts for k in p if not k.startswith("table."))
+    names = dict.fromkeys(k for p in parts for k in p if not k.startswith(("table.", "recruits.")))
     out: Arrays = {}
     for k in names:
         shape = next(p[k].shape[1:] for p in parts if k in p)
