@@ -67,7 +67,9 @@ class Clinic:
     screened : tuple of str
         Screening variables that the table of patients keeps.
     steps : callable
-        ``(care, rules)`` -> names of the steps of the funnel, the pool of people first.
+        ``(parameters, care, rules)`` -> names of the steps of the funnel, the pool of people first.
+    times : callable
+        ``(parameters, care)`` -> how often each of the people is looked at, and may be recruited.
     batch : callable
         ``(kernel, parameters, care, rules, index, threads)`` -> :func:`packed` of those among some people (their
         identities in the pool) who pass.
@@ -79,7 +81,8 @@ class Clinic:
     care: tuple[str, ...]
     history: frozenset[str]
     screened: tuple[str, ...]
-    steps: Callable[[Care, Eligibility], list[str]]
+    steps: Callable[[Mapping[str, float], Care, Eligibility], list[str]]
+    times: Callable[[Mapping[str, float], Care], int]
     batch: Batch
 
     def apart(self, rules: Eligibility) -> tuple[list[Rule], list[Rule]]:
@@ -89,12 +92,12 @@ class Clinic:
 
 
 class Funnel:
-    """Who of a batch is left after each step.
+    """Who of a batch is left after each step: people, or each of the times at which they are looked at.
 
     Parameters
     ----------
     n : int
-        People at its top.
+        How many are at its top.
     """
 
     def __init__(self, n: int) -> None:

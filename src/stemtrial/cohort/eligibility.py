@@ -14,6 +14,7 @@ comparisons, and a missing value (NaN) passes nothing, negated or not: a patient
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import operator
@@ -61,6 +62,14 @@ class _Comparison:
         # NaN is unequal to everything; a missing value passes nothing.
         return passed & ~np.isnan(column) if self.op == "!=" and column.dtype.kind == "f" else passed
 
+    def possible(self, lowest: Columns, highest: Columns) -> NDArray[np.bool_] | np.bool_:
+        if self.variable not in lowest:
+            return np.True_
+        low, high = np.asarray(lowest[self.variable]), np.asarray(highest[self.variable])
+        inside = (low <= self.value) & (self.value <= high) if self.op == "==" else np.False_
+        either = self.op != "==" and (_OPS[self.op](low, self.value) | _OPS[self.op](high, self.value))
+        return np.asarray(inside | either, dtype=np.bool_)
+
 
 @dataclass(frozen=True)
 class _Group:
@@ -71,6 +80,10 @@ class _Group:
         combine = np.logical_and if self.kind == "and" else np.logical_or
         masks = [part.evaluate(columns) for part in self.parts]
         return np.asarray(combine.reduce(masks), dtype=np.bool_)
+
+    def possible(self, lowest: Columns, highest: Columns) -> NDArray[np.bool_] | np.bool_:
+        combine = np.logical_and if self.kind == "and" else np.logical_or
+        return functools.reduce(combine, [part.possible(lowest, highest) for part in self.parts])
 
 
 _Tree = _Comparison | _Group
@@ -127,6 +140,22 @@ class Rule:
         if absent:
             raise InputError(f"rule '{self.text}' needs the column '{absent[0]}'; add it to the screening table")
         return self.tree.evaluate(columns)
+
+    def possible(self, lowest: Columns, highest: Columns) -> NDArray[np.bool_]:
+        """Who may pass, as far as bounds tell: nobody who could pass is left out, but not all of these will.
+
+        Parameters
+        ----------
+        lowest, highest : mapping of str to array
+            Bounds by variable name, the same where the value is known; a variable in neither may be anything.
+
+        Returns
+        -------
+        array of bool
+            One entry a patient.
+        """
+        n = _length(lowest)
+        return np.asarray(np.broadcast_to(self.tree.possible(lowest, highest), (n,)), dtype=np.bool_)
 
 
 def parse_rule(text: str) -> Rule:

@@ -7,7 +7,7 @@ which are kept, and what becomes of them.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +26,14 @@ from stemtrial.store import cached, package_hash
 
 Floats = NDArray[np.float64]
 BATCH = 20_000
-"""People of one batch."""
+"""People of the largest batches."""
+FIRST = 512
+"""People of the first batch; each later one is half as large as all before it together, so that little is too much."""
+LANES = 64
+"""Batches grow in steps of so many people, which the kernel takes together."""
 MAX_POOL = 400_000
+HOPELESS = 200_000
+"""People after whom nobody else is looked at, if none of them could be recruited."""
 CLINICS: Mapping[str, Clinic] = {c.disease: c for c in (MS, ALS)}
 """Clinics by the name of their disease."""
 
@@ -52,7 +58,8 @@ class Recruits:
     Attributes
     ----------
     index : ndarray of int64
-        Identity in the pool.
+        Identity of the person in the pool. A life is looked at several times, and each time may give a recruit of its
+        own, with the state and the rating of another day: the same identity may come again.
     constants : dict of ndarray
         With the clock starting at entry.
     state : dict of ndarray
@@ -61,10 +68,11 @@ class Recruits:
         What screening saw, and ``entry_year``.
     rater_h : ndarray, shape (recruits, processes)
         Autocorrelated rating errors at screening.
-    funnel : list of (step, people)
-        From the pool down to the recruits; of several pools one after the other, each step named after its pool.
+    funnel : list of (step, number)
+        From the pool down to the recruits, counting each time that a person is looked at; of several pools one after
+        the other, each step named after its pool.
     screened : int
-        People in the pools.
+        Number at the top: people in the pools, as often as each is looked at.
     pool : ndarray of int64, shape (recruits,), optional
         Which pool each is from; one pool when left out.
     weight : ndarray, shape (recruits,), optional
@@ -89,7 +97,7 @@ class Recruits:
 
     @property
     def effective(self) -> float:
-        """Effective number of distinct people that their weights leave, pools added up."""
+        """Effective number of distinct recruits that their weights leave, pools added up."""
         if self.weight is None:
             return float(len(self))
         pool = np.zeros(len(self), np.int64) if self.pool is None else self.pool
@@ -117,9 +125,11 @@ def join(parts: Mapping[str, Recruits]) -> Recruits:
 
 def recruit(
     kernel: Kernel, draws: Draws, draw: int, care: Care, rules: Eligibility, wanted: int, *,
-    threads: int = 1, progress: Callable[[str, float], None] | None = None, max_pool: int = MAX_POOL,
+    threads: int = 1, progress: Callable[[str, float], None] | None = None, max_pool: int = MAX_POOL, keep: bool = True,
 ) -> Recruits:  # fmt: skip
-    """Recruit at least ``wanted`` distinct people, or as many as ``max_pool`` people yield.
+    """Find at least ``wanted`` distinct recruits, or as many as ``max_pool`` people yield.
+
+    People come in batches whose sizes are the same for all: who wants more gets the recruits of who wants fewer first.
 
     Parameters
     ----------
@@ -132,13 +142,15 @@ def recruit(
     rules : Eligibility
         Criteria of the protocol.
     wanted : int
-        Distinct recruits to stop at; batches of 20,000 people are finished.
+        Distinct recruits to stop at; the batch that reaches them is finished.
     threads : int
         Threads of the kernel; the result does not depend on it.
     progress : callable, optional
         Gets a stage and a fraction.
     max_pool : int
         People to screen at most.
+    keep : bool
+        Whether batches are read from the disk and stored there; without, nothing is left behind by many draws.
 
     Raises
     ------
@@ -154,25 +166,23 @@ def recruit(
         "draw": draw % len(draws),
         "care": [care.course, care.before_entry, list(care.entry_years), care.era],
         "rules": [r.text for r in rules.rules],
-        "batch": BATCH,
         "code": package_hash("cohort", "observe", "therapy"),
     }
     parts: list[dict[str, NDArray[Any]]] = []
     found = 0
-    for first in range(0, max_pool, BATCH):  # each batch is kept, so that who wants more goes on where another stopped
+    for first, size in _batches(max_pool):  # each is kept, so that who wants more goes on where another stopped
         if progress is not None:
             progress("recruiting", min(1.0, found / wanted))
-        batch = functools.partial(
-            clinic.batch, kernel, draws[draw], care, rules, np.arange(first, first + BATCH, dtype=np.uint64), threads
-        )
-        part, _ = cached("recruits", identity | {"first": first}, batch)
+        people = np.arange(first, first + size, dtype=np.uint64)
+        batch = functools.partial(clinic.batch, kernel, draws[draw], care, rules, people, threads)
+        part = cached("recruits", identity | {"first": first, "people": size}, batch)[0] if keep else batch()
         parts.append(part)
         found += len(part["index"])
-        if found >= wanted or (first >= 9 * BATCH and found == 0):
+        if found >= wanted or (first + size >= HOPELESS and found == 0):
             break
     arrays = {k: np.concatenate([p[k] for p in parts]) for k in parts[0] if k != "funnel"}
     arrays["funnel"] = np.sum([p["funnel"] for p in parts], axis=0)
-    funnel = list(zip(clinic.steps(care, rules), (int(x) for x in arrays["funnel"]), strict=True))
+    funnel = list(zip(clinic.steps(draws[draw], care, rules), (int(x) for x in arrays["funnel"]), strict=True))
     if len(arrays["index"]) == 0:
         told = "; ".join(f"{n} {step}" for step, n in funnel)
         raise InputError(f"nobody is eligible: {told}; widen the rule at which the numbers fall to 0")
@@ -183,13 +193,33 @@ def recruit(
     return Recruits(arrays["index"], group("c:"), group("s:"), group("x:"), arrays["rater_h"], funnel, funnel[0][1])
 
 
-def wanted_recruits(n: int) -> int:
+def _batches(people: int) -> Iterator[tuple[int, int]]:
+    """Yield the first person and the size of each batch."""
+    first = 0
+    while first < people:
+        size = min(max(FIRST, LANES * (first // 2 // LANES)), BATCH, people - first)
+        yield first, size
+        first += size
+
+
+def wanted_recruits(n: int, over: int = 1) -> int:
     """Distinct recruits to look for.
 
     25 for each of ``n`` places, so that the pool adds little error of its own; fewer where that would be more than
     5,000, and never fewer than 10, which add a tenth to the variance of an estimate.
+
+    Parameters
+    ----------
+    n : int
+        Places.
+    over : int
+        Draws of the parameters over which they are spread, each with recruits of its own: what a small pool adds
+        differs from draw to draw and averages out over them. No draw has fewer than one a place, or 250.
     """
-    return max(min(25 * n, 5000), 10 * n)
+    if over < 1:
+        raise InputError(f"recruits are spread over {over} draws; use 1 or more")
+    wanted = max(min(25 * n, 5000), 10 * n)
+    return max(-(-wanted // over), min(n, 250))
 
 
 __all__ = [

@@ -25,7 +25,7 @@ Progress = Callable[[str, float], None]
 
 def recruit_for(
     protocol: Protocol, kernel: Kernel, draws: Draws, draw: int = 0, *, threads: int = 1,
-    progress: Progress | None = None, max_pool: int = MAX_POOL,
+    progress: Progress | None = None, max_pool: int = MAX_POOL, over: int = 1, keep: bool = True,
 ) -> Recruits:  # fmt: skip
     """Recruit for all places of a protocol.
 
@@ -43,6 +43,10 @@ def recruit_for(
         Gets a stage and a fraction.
     max_pool : int
         People to screen at most, a pool.
+    over : int
+        Draws over which the distinct recruits are spread (:func:`stemtrial.cohort.recruit.wanted_recruits`).
+    keep : bool
+        Whether recruits are read from the disk and stored there.
 
     Returns
     -------
@@ -60,15 +64,17 @@ def recruit_for(
     def look(pool: Pool, wanted: int) -> Recruits:
         return recruit(
             kernel, draws, draw, care_of(protocol, pool), pool.population.criteria, wanted,
-            threads=threads, progress=progress, max_pool=max_pool,
+            threads=threads, progress=progress, max_pool=max_pool, keep=keep,
         )  # fmt: skip
 
     for where in dict.fromkeys(p.where for p in places.pools):
         group = [k for k, p in enumerate(places.pools) if p.where == where]
         needed = [int((places.pool == k).sum()) for k in group]
-        for k, n, people in zip(group, needed, _find([places.pools[k] for k in group], needed, look), strict=True):
+        for k, n, people in zip(
+            group, needed, _find([places.pools[k] for k in group], needed, look, over), strict=True
+        ):
             told = f"{places.pools[k].name}: " if len(places.pools) > 1 else ""
-            found[k] = dataclasses.replace(people, warning=_warning(told, people, ENOUGH * n))
+            found[k] = dataclasses.replace(people, warning=_warning(told, people, -(-ENOUGH * n // over)))
     if len(found) == 1:
         return found[0]
     return join({places.pools[k].name: found[k] for k in sorted(found)})
@@ -92,9 +98,9 @@ def care_of(protocol: Protocol, pool: Pool | None = None) -> Care:
     return Care(protocol.disease, pool.course, p.care_before_entry, (start, start + length / 365.25), p.era)
 
 
-def _find(pools: list[Pool], needed: list[int], look: Callable[[Pool, int], Recruits]) -> list[Recruits]:
+def _find(pools: list[Pool], needed: list[int], look: Callable[[Pool, int], Recruits], over: int) -> list[Recruits]:
     """Recruits of the courses of one population; of those to be weighted, more until enough of them count."""
-    enough = [wanted_recruits(n) for n in needed]
+    enough = [wanted_recruits(n, over) for n in needed]
     population, wanted = pools[0].population, list(enough)
     people = [look(p, w) for p, w in zip(pools, wanted, strict=True)]
     if not population.resemble:
@@ -136,9 +142,9 @@ def _warning(told: str, people: Recruits, wanted: int) -> str | None:
     """What is wrong with the number of distinct recruits, or None."""
     if people.effective >= wanted:
         return None
-    kind = "distinct virtual people were eligible"
+    kind = "distinct virtual recruits were found"
     if people.weight is not None:
-        kind = f"of {len(people)} eligible virtual people effectively carry the weights of the published baseline"
+        kind = f"of {len(people)} eligible virtual recruits effectively carry the weights of the published baseline"
     return (
         f"{told}only {people.effective:.0f} {kind}, fewer than the {wanted} that let drawing with replacement go "
         "unnoticed; intervals are somewhat too narrow"

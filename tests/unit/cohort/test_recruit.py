@@ -34,7 +34,13 @@ RULES = ["18 <= age_years <= 50", "2.0 <= edss <= 5.0", "relapses_last_12_months
 @pytest.fixture
 def small(monkeypatch, empty_cache):
     """Batches of 1,500 people."""
-    monkeypatch.setattr(room, "BATCH", 1500)
+    in_batches_of(monkeypatch, 1500)
+
+
+def in_batches_of(patch, people) -> None:
+    """Let all batches have one size."""
+    patch.setattr(room, "FIRST", people)
+    patch.setattr(room, "BATCH", people)
 
 
 def batches(patch, before) -> None:
@@ -53,8 +59,9 @@ def batches(patch, before) -> None:
 class Looking:
     """Recruits people with one disease."""
 
-    def __init__(self, care, kernel, texts, easy, rare):
+    def __init__(self, care, kernel, texts, easy, rare, times):
         self.care, self.kernel, self.texts, self.easy, self.rare = care, kernel, texts, easy, rare
+        self.times = times
 
     def __call__(self, *texts, wanted=10, draws=None, **more):
         care = dataclasses.replace(self.care, **more.pop("care", {}))
@@ -66,14 +73,15 @@ class Looking:
 def look(request, everything, everything_als):
     if request.param == "ms":
         many = "relapses_last_12_months >= 0"
-        return Looking(CARE, everything, RULES, many, ("relapses_last_12_months >= 1", "t2_volume_ml >= 200"))
-    return Looking(ALS, everything_als, RULES_OF_ALS, "symptom_months <= 200", ("svc_pct >= 60", "nfl_pg_ml >= 4000"))
+        return Looking(CARE, everything, RULES, many, ("relapses_last_12_months >= 1", "t2_volume_ml >= 200"), 8)
+    rare = ("svc_pct >= 60", "nfl_pg_ml >= 4000")
+    return Looking(ALS, everything_als, RULES_OF_ALS, "symptom_months <= 200", rare, 1)
 
 
 @pytest.fixture(scope="module")
 def found(everything, tmp_path_factory):
     with pytest.MonkeyPatch.context() as m:
-        m.setattr(room, "BATCH", 4000)
+        in_batches_of(m, 4000)
         return recruit(everything, point_draw(), 0, CARE, rules(), 10, max_pool=8000)
 
 
@@ -103,15 +111,23 @@ def test_everybody_was_referred_by_a_relapse_within_the_window(found, point):
 
 def test_the_funnel_narrows_and_ends_at_the_recruits(found):
     steps, people = zip(*found.funnel, strict=True)
-    assert steps[:2] == ("people with relapsing MS", "referred after a relapse")
+    assert steps[:3] == (
+        "people with relapsing MS, in 8 recruiting periods each", "may pass the rules by age, sex and duration",
+        "referred after a relapse",
+    )  # fmt: skip
     assert list(people) == sorted(people, reverse=True)
-    assert people[0] == 4000
+    assert people[0] == 8 * 4000
     assert people[-1] == len(found)
-    assert {s.removeprefix("pass ") for s in steps[2:]} == {*RULES, "are not called progressive"}
+    assert {s.removeprefix("pass ") for s in steps[3:]} == {*RULES, "are not called progressive"}
 
 
-def test_recruits_are_distinct_and_alive(found):
-    assert len(np.unique(found.index)) == len(found)
+def day_of(found):
+    return np.round(found.screening["disease_duration_years"] * YEAR).astype(int)
+
+
+def test_recruits_are_alive_and_distinct_by_their_days(found):
+    looks = set(zip(found.index.tolist(), day_of(found).tolist(), strict=True))
+    assert len(looks) == len(found) > len(np.unique(found.index)) > len(found) / 4
     assert (found.state["alive"] == 1).all()
     assert (found.constants["age0"] == found.screening["age_years"]).all()
 
@@ -119,9 +135,10 @@ def test_recruits_are_distinct_and_alive(found):
 def replay(everything, point, *index):
     """People from onset to screening, by the definitions, and nobody else."""
     i = np.array(index, np.uint64)
-    u = uniforms(RUN_IN_SEED, i, 0, "cohort.referral", 4)
+    u = uniforms(RUN_IN_SEED, i, 0, "cohort.referral", 2)
+    half = 0.5 * 7 * point["cohort.referral_days.window"] / YEAR
     shape, scale, low = (point[f"cohort.duration.rrms_treated_{k}"] for k in ("shape", "scale", "low"))
-    duration = low + scale * special.gammaincinv(shape, u[:, 0])
+    duration = low + np.maximum(half, scale * special.gammaincinv(shape, u[:, 0]))
     year = CARE.entry_years[0] + (CARE.entry_years[1] - CARE.entry_years[0]) * u[:, 1]
     constants, state = people_at_onset(RUN_IN_SEED, i, point, entry_year=year, duration_years=duration)
     target = (duration * YEAR).astype(int)
@@ -129,6 +146,27 @@ def replay(everything, point, *index):
     kind = np.full(len(i), everything.dose("drugs.start.interferon_beta"))
     drug = Schedule(np.arange(len(i)), begin, kind, np.zeros((len(i), 4)))
     return i, constants, everything.population(0, i, constants, state), drug
+
+
+def test_each_look_is_the_first_relapse_of_a_recruiting_period_and_the_wait_after_it(everything, point, found):
+    chosen = np.arange(0, len(found), 7)
+    i, constants, crowd, drug = replay(everything, point, *found.index[chosen])
+    day = day_of(found)[chosen]
+    told = everything.advance(crowd, 0, day + 1, point, RUN_IN_SEED, schedule=drug).events
+    middle = drug.day + round(point["cohort.platform_years"] * YEAR)
+    window = round(point["cohort.referral_days.window"])
+    low, high = (point[f"cohort.referral_days.{k}"] for k in ("low", "high"))
+    fits = np.zeros(len(chosen), int)
+    for k in range(8):
+        wait = (low + (high - low) * uniforms(RUN_IN_SEED, i, k, "cohort.referral.wait")[:, 0]).astype(int)
+        opens = middle + window * (k - 3.5)
+        for row in range(len(chosen)):
+            relapse = (told["kind"] == everything.event("relapse")) & (told["patient"] == row)
+            later = told["day"][relapse & (told["day"] > opens[row] - 1)]
+            fits[row] += len(later) > 0 and abs(later.min() + wait[row] - day[row]) == 0
+    known = drug.day > 0  # where the first day of the drug tells the middle
+    assert known.sum() > 10
+    assert (fits[known] >= 1).mean() > 0.97  # a day that is rounded at the border of a period
 
 
 def test_relapses_before_screening_are_those_of_the_run_in(everything, point, found):
@@ -240,7 +278,7 @@ def test_other_numbers_rules_or_care_are_other_recruits(look, small, empty_cache
 def test_batches_add_up(look, monkeypatch, empty_cache):
     found = {}
     for size in (700, 1400):
-        monkeypatch.setattr(room, "BATCH", size)
+        in_batches_of(monkeypatch, size)
         found[size] = look(look.rare[0], wanted=10**6, max_pool=1400)
     same(found[1400], found[700])
 
@@ -248,7 +286,7 @@ def test_batches_add_up(look, monkeypatch, empty_cache):
 def test_it_stops_when_enough_are_found(look, small, empty_cache):
     seen = []
     few = look(look.easy, max_pool=6000, progress=lambda stage, x: seen.append((stage, x)))
-    assert few.funnel[0][1] == 1500
+    assert few.funnel[0][1] == 1500 * look.times
     assert len(few) > 10
     assert seen == [("recruiting", 0.0)]
 
@@ -261,17 +299,19 @@ def test_a_delayed_evoked_potential_is_measured_at_screening_and_chooses_damaged
     seen = anybody.screening["vep_p100_ms"]
     assert np.isfinite(seen).all()
     np.testing.assert_array_equal(delayed.index, anybody.index[seen > 112])
+    assert len(np.unique(seen)) == len(seen), "a life is measured anew on each of its days"
     np.testing.assert_array_equal(delayed.screening["vep_p100_ms"], seen[seen > 112])
     nerve = "D_on"
     assert delayed.state[nerve].mean() > 1.5 * anybody.state[nerve].mean()
 
 
 def test_nobody_eligible_is_told_with_the_funnel(look, small, empty_cache):
-    people = "people with relapsing MS" if look.care.disease == "ms" else "people with ALS"
+    ms = look.care.disease == "ms"
+    people = "12000 people with relapsing MS, in 8 recruiting periods each" if ms else "1500 people with ALS"
     with pytest.raises(InputError) as e:
         look("age_years >= 18", look.rare[1])
     message = str(e.value)
-    assert message.startswith(f"nobody is eligible: 1500 {people}; ")
+    assert message.startswith(f"nobody is eligible: {people}; ")
     assert message.endswith(f"0 pass {look.rare[1]}; widen the rule at which the numbers fall to 0")
     with pytest.raises(InputError, match="0 pass age_years >= 100"):
         look("age_years >= 100")
@@ -313,20 +353,57 @@ def test_wanted_is_enough_to_draw_with_replacement():
     assert wanted_recruits(1900) == 19_000
 
 
+def test_wanted_is_spread_over_draws_but_no_draw_has_too_few():
+    assert wanted_recruits(110, 10) == 275
+    assert wanted_recruits(110, 400) == 110
+    assert wanted_recruits(942, 400) == 250
+    assert wanted_recruits(7, 3) == 59
+    with pytest.raises(InputError, match="over 0 draws; use 1 or more"):
+        wanted_recruits(10, 0)
+
+
+def test_batches_grow_by_half_and_follow_each_other():
+    first, size = (np.array(x) for x in zip(*room._batches(100_000), strict=True))
+    assert (first[1:] == (first + size)[:-1]).all()
+    assert (first[0], size[0], first[-1] + size[-1]) == (0, room.FIRST, 100_000)
+    assert (size[size < room.BATCH][:-1] % room.LANES == 0).all()
+    assert (size <= np.maximum(room.FIRST, first / 2)).all()
+    assert size.max() == room.BATCH
+
+
+def test_what_is_not_kept_is_the_same_and_leaves_nothing_on_the_disk(look, small, empty_cache):
+    found = look(keep=False)
+    assert not list(empty_cache.glob("recruits/*"))
+    same(found, look())
+    assert list(empty_cache.glob("recruits/*"))
+
+
+def test_looks_refused_beforehand_would_have_been_refused_later(everything, small, empty_cache, monkeypatch):
+    narrow = rules("30 <= age_years <= 40", "female == 1 or disease_duration_years <= 6", "onset_age_years < 33")
+    care = [UNTREATED, dataclasses.replace(UNTREATED, course="ppms")]
+    early = [recruit(everything, point_draw(), 0, c, narrow, 10, max_pool=1500, keep=False) for c in care]
+    monkeypatch.setattr(type(narrow.rules[0]), "possible", lambda rule, low, high: np.ones(len(low["female"]), bool))
+    late = [recruit(everything, point_draw(), 0, c, narrow, 10, max_pool=1500, keep=False) for c in care]
+    for a, b in zip(early, late, strict=True):
+        assert a.funnel[1][1] < b.funnel[1][1] == b.funnel[0][1]
+        assert a.funnel[-1] == b.funnel[-1]
+        same(a, dataclasses.replace(b, funnel=a.funnel))
+
+
 def test_who_wants_more_goes_on_where_another_stopped(look, small, empty_cache, monkeypatch):
     screened = []
     batches(monkeypatch, screened.append)
     few, more = (look(look.easy, wanted=n, max_pool=4500) for n in (10, 10**6))
     assert screened == [0, 1500, 3000]
     assert (more.index[: len(few)] == few.index).all()
-    assert (few.screened, more.screened) == (1500, 4500)
+    assert (few.screened, more.screened) == (1500 * look.times, 4500 * look.times)
 
 
 # -- people with ALS ---------------------------------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def found_als(everything_als):
     with pytest.MonkeyPatch.context() as m:
-        m.setattr(room, "BATCH", 4000)
+        in_batches_of(m, 4000)
         return recruit(everything_als, point_draw(), 0, ALS, Eligibility(RULES_OF_ALS), 10, max_pool=4000)
 
 

@@ -55,6 +55,7 @@ def people(everything, everything_als):
 
     def make(p, **more):
         with pytest.MonkeyPatch.context() as m:
+            m.setattr(room, "FIRST", 2000)
             m.setattr(room, "BATCH", 2000)
             return recruit_for(p, kernels[p.disease], point_draw(), **{"threads": 2, "max_pool": 8000, **more})
 
@@ -81,6 +82,7 @@ def test_a_plain_trial_has_one_pool_and_the_recruits_of_its_population(everythin
     assert [pool.name for pool in places_of(p).pools] == ["rrms"]
     assert places_of(p).arm is None
     with pytest.MonkeyPatch.context() as m:
+        m.setattr(room, "FIRST", 2000)
         m.setattr(room, "BATCH", 2000)
         plain = recruit(everything, point_draw(), 0, care_of(p), p.population.criteria, 625, threads=2, max_pool=8000)
     assert (people(p).index == plain.index).all()
@@ -96,9 +98,9 @@ def test_courses_are_recruited_apart_and_fill_fixed_numbers(mixed):
     p = trial(MIXED)
     assert len(mixed.pool) == len(mixed)
     steps = [s for s, _ in mixed.funnel]
-    assert steps[0] == "rrms: people with relapsing MS"
+    assert steps[0] == "rrms: people with relapsing MS, in 8 recruiting periods each"
     assert "spms: are called secondary progressive" in steps
-    assert mixed.screened == sum(n for s, n in mixed.funnel if s.endswith(("relapsing MS", "relapsing onset")))
+    assert mixed.screened == sum(n for s, n in mixed.funnel if ": people with " in s)
     who = enter(p, mixed, derive_seed(1, "trial"), REPLICATES)
     for k in REPLICATES:
         course = who.course[who.replicate == k]
@@ -197,7 +199,7 @@ def test_too_few_people_behind_the_weights_are_warned_of(people):
     p = trial(POPULATION | {"resemble": {"edss": {"mean": 6.8}}})
     found = people(p, max_pool=4000)
     assert found.effective < 250
-    assert found.warning.startswith(f"only {found.effective:.0f} of {len(found)} eligible virtual people effectively")
+    assert found.warning.startswith(f"only {found.effective:.0f} of {len(found)} eligible virtual recruits effectively")
     assert "fewer than the 250" in found.warning
 
 

@@ -40,7 +40,7 @@ _KEPT = (
 )  # fmt: skip
 
 
-def _steps(care: Care, rules: Eligibility) -> list[str]:
+def _steps(p: Mapping[str, float], care: Care, rules: Eligibility) -> list[str]:
     on_history, examined = CLINIC.apart(rules)
     return ["people with ALS", "alive at screening, without a machine to breathe", *passed([*on_history, *examined])]
 
@@ -159,6 +159,7 @@ CLINIC = Clinic(
     history=HISTORY,
     screened=_KEPT,
     steps=_steps,
+    times=lambda p, care: 1,
     batch=_batch,
 )
 """ALS: riluzole from the diagnosis on, which goes on in a trial."""

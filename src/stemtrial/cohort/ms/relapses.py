@@ -2,45 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
+Ints = NDArray[np.int64]
+SPAN = 1 << 20
+"""More days than anybody lives: ``person * SPAN + day`` orders by person, then by day."""
+
 
 class RelapseDays:
-    """Relapse days of a pool, asked by patient and day."""
+    """Relapse days of a pool, asked by person and day; a person may be asked for several times.
 
-    SPAN = 1 << 20
+    Parameters
+    ----------
+    person, day : ndarray of int64, shape (relapses,)
+        Whose (0 or more), and when.
+    first_attack : ndarray of int64
+        Who fell ill with one, on day 0; it is no event of the kernel, but counts as a relapse.
+    """
 
-    def __init__(self, patient: NDArray[Any], day: NDArray[Any], n: int, first_attack: NDArray[Any]) -> None:
-        """``first_attack``: who fell ill with one, on day 0; it is no event of the kernel, but counts as a relapse."""
-        keys = np.concatenate([first_attack * self.SPAN, patient.astype(np.int64) * self.SPAN + day])
-        self.key = np.sort(keys)
-        self.day = self.key % self.SPAN
-        self.base = np.arange(n, dtype=np.int64) * self.SPAN
+    def __init__(self, person: Ints, day: Ints, first_attack: Ints) -> None:
+        self.key = np.sort(np.concatenate([first_attack * SPAN, person * SPAN + day]))
+        self.day = np.r_[self.key % SPAN, -1]
+        self.who = np.r_[self.key // SPAN, -1]
 
-    def _until(self, day: NDArray[Any]) -> NDArray[np.int64]:
-        return np.asarray(
-            np.searchsorted(self.key, self.base + np.clip(day, -1, self.SPAN - 1), side="right"), np.int64
-        )
+    def _until(self, person: Ints, day: Ints) -> Ints:
+        return np.asarray(np.searchsorted(self.key, person * SPAN + np.maximum(day, -1), side="right"), np.int64)
 
-    def last_until(self, day: NDArray[Any]) -> NDArray[np.int64]:
+    def last_until(self, person: Ints, day: Ints) -> Ints:
         """Day of the last relapse up to and with ``day``, -1 if there was none."""
-        at = self._until(day)
-        has = at > self._until(np.full(len(self.base), -1))
-        out = np.full(len(self.base), -1)
-        out[has] = self.day[at[has] - 1]
-        return out
+        at = self._until(person, day) - 1
+        return np.where(self.who[at] == person, self.day[at], -1)
 
-    def first_after(self, day: NDArray[Any]) -> NDArray[np.int64]:
+    def first_after(self, person: Ints, day: Ints) -> Ints:
         """Day of the first relapse after ``day``, -1 if there was none."""
-        at = self._until(day)
-        has = at < self._until(np.full(len(self.base), self.SPAN - 1))
-        out = np.full(len(self.base), -1)
-        out[has] = self.day[at[has]]
-        return out
+        at = self._until(person, day)
+        return np.where(self.who[at] == person, self.day[at], -1)
 
-    def between(self, after: NDArray[Any], until: NDArray[Any]) -> NDArray[np.int64]:
+    def between(self, person: Ints, after: Ints, until: Ints) -> Ints:
         """Relapses after ``after`` and up to ``until``."""
-        return np.asarray(self._until(until) - self._until(after), np.int64)
+        return self._until(person, until) - self._until(person, after)
