@@ -87,7 +87,7 @@ def _items(f: Any, s: Any, c: Any, i: int, error: Any, shared: float, p: Any, ou
 
 
 @njit(error_model="numpy", nogil=True, cache=True)
-def _rate(f: Any, s: Any, c: Any, day: Any, h: Any, last: Any, z: Any, bias: Any, p: Any, out: Any) -> int:
+def _rate(f: Any, s: Any, c: Any, day: Any, h: Any, last: Any, z: Any, bias: Any, spread: Any, p: Any, out: Any) -> int:
     """Rate every row; update ``h`` and ``last`` in place. Returns the first row whose day goes back, or -1."""
     error = np.empty(12)
     for i in range(day.shape[0]):
@@ -99,8 +99,8 @@ def _rate(f: Any, s: Any, c: Any, day: Any, h: Any, last: Any, z: Any, bias: Any
         h[i, 0] = rho * h[i, 0] + math.sqrt(1.0 - rho * rho) * z[i, 13]
         last[i] = day[i]
         for k in range(12):
-            error[k] = p.alsfrs_item_sd * z[i, k]
-        shared = p.alsfrs_visit_sd * z[i, 12] + p.alsfrs_form_sd * h[i, 0] + bias[i]
+            error[k] = spread[i] * (p.alsfrs_item_sd * z[i, k])
+        shared = spread[i] * (p.alsfrs_visit_sd * z[i, 12]) + p.alsfrs_form_sd * h[i, 0] + bias[i]
         _items(f, s, c, i, error, shared, p, out)
     return -1
 
@@ -180,6 +180,8 @@ def rate_alsfrs(
     normals: NDArray[np.float64],
     bias: ArrayLike = 0.0,
     parameters: AlsfrsParameters | None = None,
+    *,
+    spread: ArrayLike = 1.0,
 ) -> AlsfrsRating:
     """Rate one visit of each row's patient. Pure: ``state`` is not changed, the new one is returned.
 
@@ -200,6 +202,8 @@ def rate_alsfrs(
         total at entry into a trial); only for treated patients whose rater is not blind.
     parameters : AlsfrsParameters, optional
         Default: the declared values.
+    spread : array_like of float
+        Factor, 0 or more, on the SD of what raters err by: of each item and of the visit, not the form of the patient.
 
     Returns
     -------
@@ -218,9 +222,10 @@ def rate_alsfrs(
     """
     n = len(state.last_day)
     f, s, c, _ = _given(observed, constants, n)
-    at = sitting(day, state, normals, (N_NORMALS_ALSFRS, N_SLOW_ALSFRS), bias)
+    at = sitting(day, state, normals, (N_NORMALS_ALSFRS, N_SLOW_ALSFRS), bias, spread)
     out = np.empty((n, 12), np.int8)
-    bad = _rate(f, s, c, at.day, at.h, at.last_day, normals, at.bias, parameters or load(AlsfrsParameters), out)
+    p = parameters or load(AlsfrsParameters)
+    bad = _rate(f, s, c, at.day, at.h, at.last_day, normals, at.bias, at.spread, p, out)
     return AlsfrsRating(out, at.done(bad))
 
 
@@ -251,6 +256,7 @@ class AlsfrsRater:
         constants: Mapping[str, ArrayLike],
         state: RaterState,
         bias: ArrayLike = 0.0,
+        spread: ArrayLike = 1.0,
     ) -> AlsfrsRating:
         """Rate one visit of each patient; ``patient`` is the 64-bit identity (``replicate * 2**32 + index``).
 
@@ -258,7 +264,7 @@ class AlsfrsRater:
         """
         rows = np.broadcast_to(np.asarray(patient, dtype=np.uint64), (len(state.last_day),))
         z = draw_normals(self.seed, rows, day, self.stream, N_NORMALS_ALSFRS)
-        return rate_alsfrs(observed, constants, day, state, z, bias, self.parameters)
+        return rate_alsfrs(observed, constants, day, state, z, bias, self.parameters, spread=spread)
 
 
 def sums(items: NDArray[Any]) -> dict[str, NDArray[np.float64]]:

@@ -131,7 +131,9 @@ def _amb_step(amb: float, p: Any) -> float:
 
 
 @njit(error_model="numpy", nogil=True, cache=True)
-def _rate(f: Any, w: Any, day: Any, h: Any, last: Any, z: Any, beta: Any, p: Any, edss: Any, fs: Any) -> int:
+def _rate(
+    f: Any, w: Any, day: Any, h: Any, last: Any, z: Any, beta: Any, spread: Any, p: Any, edss: Any, fs: Any
+) -> int:
     """Rate every row; update ``h`` and ``last`` in place. Returns the first row whose day goes back, or -1."""
     g = np.empty(7)
     for i in range(day.shape[0]):
@@ -145,14 +147,16 @@ def _rate(f: Any, w: Any, day: Any, h: Any, last: Any, z: Any, beta: Any, p: Any
             h[i, k] = rho * h[i, k] + new * z[i, 9 + k]
         last[i] = day[i]
         amb = _latent(g, f[0][i], f[1][i], f[2][i], f[3][i], f[4][i], w[0][i], w[1][i], w[2][i], p)
-        common = p.rater_common_sd * z[i, 7]
+        wide = spread[i]
+        common = wide * (p.rater_common_sd * z[i, 7])
         for k in range(7):
-            error = p.rater_white_sd * z[i, k]
+            error = wide * (p.rater_white_sd * z[i, k])
             if g[k] > p.rater_affected_above:
                 slow = p.rater_slow_common * h[i, 0] + p.rater_slow_own * h[i, 1 + k]
-                error += common + p.rater_slow_sd * slow + beta[i]
+                error += common + wide * (p.rater_slow_sd * slow) + beta[i]
             fs[i, k] = int(min(max(math.floor(g[k] + error + 0.5), 0.0), float(FS_MAX[k])))
-        amb += p.rater_amb_white_sd * z[i, 8] + p.rater_amb_per_common * common + p.rater_amb_slow_sd * h[i, 0]
+        white, slow = wide * (p.rater_amb_white_sd * z[i, 8]), wide * (p.rater_amb_slow_sd * h[i, 0])
+        amb += white + p.rater_amb_per_common * common + slow
         if g[0] > p.rater_affected_above:
             amb += p.rater_amb_per_open * beta[i]
         edss[i] = max(_fs_step(fs[i]), _amb_step(amb, p))
@@ -293,6 +297,8 @@ def rate_edss(
     normals: NDArray[np.float64],
     beta_open: ArrayLike = 0.0,
     parameters: EdssParameters | None = None,
+    *,
+    spread: ArrayLike = 1.0,
 ) -> Rating:
     """Rate one visit of each row's patient. Pure: ``state`` is not changed, the new one is returned.
 
@@ -314,6 +320,8 @@ def rate_edss(
         patients whose rater is not blind.
     parameters : EdssParameters, optional
         Default: the declared values.
+    spread : array_like of float
+        Factor, 0 or more, on the SD of every rating error, white and autocorrelated.
 
     Returns
     -------
@@ -331,9 +339,10 @@ def rate_edss(
     """
     n = len(state.last_day)
     f, w, _ = _aligned(deficits, weights, n)
-    at = sitting(day, state, normals, (N_NORMALS, N_SLOW), beta_open)
+    at = sitting(day, state, normals, (N_NORMALS, N_SLOW), beta_open, spread)
     edss, fs = np.empty(n), np.empty((n, 7), np.int8)
-    bad = _rate(f, w, at.day, at.h, at.last_day, normals, at.bias, parameters or load(EdssParameters), edss, fs)
+    p = parameters or load(EdssParameters)
+    bad = _rate(f, w, at.day, at.h, at.last_day, normals, at.bias, at.spread, p, edss, fs)
     return Rating(edss, fs, at.done(bad))
 
 
@@ -364,6 +373,7 @@ class EdssRater:
         weights: PatientWeights,
         state: RaterState,
         beta_open: ArrayLike = 0.0,
+        spread: ArrayLike = 1.0,
     ) -> Rating:
         """Rate one visit of each patient; ``patient`` is the 64-bit identity (``replicate * 2**32 + index``).
 
@@ -371,4 +381,4 @@ class EdssRater:
         """
         rows = np.broadcast_to(np.asarray(patient, dtype=np.uint64), (len(state.last_day),))
         z = draw_normals(self.seed, rows, day, self.stream, N_NORMALS)
-        return rate_edss(deficits, weights, day, state, z, beta_open, self.parameters)
+        return rate_edss(deficits, weights, day, state, z, beta_open, self.parameters, spread=spread)

@@ -44,7 +44,7 @@ class Examination(Protocol):
 
     def rate(
         self, patient: NDArray[np.uint64], day: ArrayLike, observed: Columns, constants: Columns, state: RaterState,
-        bias: ArrayLike = 0.0,
+        bias: ArrayLike = 0.0, spread: ArrayLike = 1.0,
     ) -> tuple[Rated, RaterState]:  # fmt: skip
         """Rate one visit of each row's patient.
 
@@ -60,6 +60,8 @@ class Examination(Protocol):
             Of the rows' patients.
         bias : array_like of float
             What an open rater adds, in the unit of the scale's latent function.
+        spread : array_like of float
+            Factor on the SD of what raters err by.
 
         Returns
         -------
@@ -96,10 +98,10 @@ class MsExamination:
 
     def rate(
         self, patient: NDArray[np.uint64], day: ArrayLike, observed: Columns, constants: Columns, state: RaterState,
-        bias: ArrayLike = 0.0,
+        bias: ArrayLike = 0.0, spread: ArrayLike = 1.0,
     ) -> tuple[Rated, RaterState]:  # fmt: skip
         """Rate EDSS and functional systems (``fs``, a column a system, and ``pyramidal_fs``); see the protocol."""
-        rated = self.rater.rate(patient, day, deficits(observed), weights(constants), state, bias)
+        rated = self.rater.rate(patient, day, deficits(observed), weights(constants), state, bias, spread)
         return {"edss": rated.edss, "fs": rated.fs, PYRAMIDAL: rated.fs[:, 0].astype(float)}, rated.state
 
     def true(self, observed: Columns, constants: Columns) -> Rated:
@@ -126,10 +128,10 @@ class AlsExamination:
 
     def rate(
         self, patient: NDArray[np.uint64], day: ArrayLike, observed: Columns, constants: Columns, state: RaterState,
-        bias: ArrayLike = 0.0,
+        bias: ArrayLike = 0.0, spread: ArrayLike = 1.0,
     ) -> tuple[Rated, RaterState]:  # fmt: skip
         """Rate the items, their total and its domains; see the protocol."""
-        rated = self.rater.rate(patient, day, observed, constants, state, bias)
+        rated = self.rater.rate(patient, day, observed, constants, state, bias, spread)
         return _scored(rated.items), rated.state
 
     def true(self, observed: Columns, constants: Columns) -> Rated:

@@ -87,6 +87,34 @@ def new_t2_lesions(t2_counter: ArrayLike, t2_counter_previous: ArrayLike) -> NDA
     return np.asarray(new)
 
 
+def read_by(lesions: NDArray[np.int64], reading: ArrayLike, uniforms: ArrayLike) -> NDArray[np.int64]:
+    """Lesions that a reading centre counts: each as often as its factor says on average, a whole number of times.
+
+    A centre below 1 misses some of them at random, one above 1 takes some for two (it splits what runs together). It
+    makes no lesion where there is none: those without any stay without at every centre.
+
+    Parameters
+    ----------
+    lesions : ndarray of int64, shape (rows,)
+        Lesions that an average centre counts.
+    reading : array_like of float
+        Factor, 0 or more.
+    uniforms : array_like of float
+        Numbers in (0, 1), one a row. The count rises with the factor.
+
+    Raises
+    ------
+    InputError
+        If a factor is negative or not finite.
+    """
+    factor = np.array(np.broadcast_to(column("reading", reading, 0.0), lesions.shape))
+    whole = np.floor(factor)
+    more = np.empty(lesions.shape, np.int64)
+    u = np.array(np.broadcast_to(column("uniforms", uniforms, 0.0, 1.0), lesions.shape))
+    _thin(lesions.ravel(), 1.0 - (factor - whole).ravel(), u.ravel(), more.ravel())
+    return np.asarray(lesions * whole.astype(np.int64) + more)
+
+
 def t2_volume(
     t2_volume_ml: ArrayLike, normals: ArrayLike, parameters: MriParameters | None = None
 ) -> NDArray[np.float64]:
@@ -132,6 +160,8 @@ def scan(
     brain_volume_change_pct: ArrayLike,
     is_baseline: ArrayLike,
     hidden_fraction: ArrayLike = 0.0,
+    reading: ArrayLike = 1.0,
+    atrophy: ArrayLike = 1.0,
     columns: Iterable[str] = (),
     demyelinated_ml: ArrayLike | None = None,
     remyelinated_ml: ArrayLike | None = None,
@@ -149,6 +179,11 @@ def scan(
         Identity (``replicate * 2**32 + index``) and day of the scan.
     gd_lesions, t2_counter, t2_counter_previous, t2_volume_ml, brain_volume_change_pct, is_baseline, hidden_fraction
         As in the functions of this module.
+    reading : array_like of float
+        Factor of the reading centre on enhancing and new T2 lesions (:func:`read_by`, from a stream of its own), and
+        its power ``mri_reading_volume`` on T2 volume.
+    atrophy : array_like of float
+        Factor of the reading centre on brain volume change, before its error.
     columns : iterable of str
         Which of :data:`SPECIAL` to measure as well; each has a stream of its own and may be missing (NaN), not at the
         baseline scan.
@@ -172,16 +207,23 @@ def scan(
     """
     z = draw_normals(seed, patient, day, stream, 2)
     u = draw_uniforms(seed, patient, day, stream + ".gd", 1)
+    p = parameters or load(MriParameters)
+    factor = column("reading", reading, 0.0)
+    shrunk = np.asarray(brain_volume_change_pct) * column("atrophy", atrophy, 0.0)
     out: dict[str, NDArray[Any]] = {
         "gd_lesions": visible_gd(gd_lesions, hidden_fraction, u[:, 0]),
         "new_t2_lesions": new_t2_lesions(t2_counter, t2_counter_previous),
-        "t2_volume_ml": t2_volume(t2_volume_ml, z[:, 0], parameters),
-        "brain_volume_change_pct": brain_volume_change(brain_volume_change_pct, is_baseline, z[:, 1], parameters),
+        "t2_volume_ml": t2_volume(t2_volume_ml, z[:, 0], p) * factor**p.mri_reading_volume,
+        "brain_volume_change_pct": brain_volume_change(shrunk, is_baseline, z[:, 1], p),
     }
+    if (factor != 1.0).any():
+        split = draw_uniforms(seed, patient, day, stream + ".reading", 2)
+        for k, name in enumerate(("gd_lesions", "new_t2_lesions")):
+            out[name] = read_by(out[name], factor, split[:, k])
     volumes = {"demyelinated_ml": demyelinated_ml, "remyelinated_ml": remyelinated_ml}
     volumes["chronic_active_ml"] = chronic_active_ml
     for name in columns:
-        out[name] = _special(seed, patient, day, name, volumes, is_baseline, stream, parameters or load(MriParameters))
+        out[name] = _special(seed, patient, day, name, volumes, is_baseline, stream, p)
     return out
 
 

@@ -103,6 +103,7 @@ class MriParameters(NamedTuple):
 
     mri_t2_volume_sd_log: float
     mri_brain_volume_sd_pct: float
+    mri_reading_volume: float
     mtr_demyelinated: float
     mtr_remyelinated: float
     mtr_sd: float

@@ -54,12 +54,15 @@ class Sitting(NamedTuple):
         Copies of the state, which the loop moves on.
     bias : ndarray
         What an open rater adds.
+    spread : ndarray
+        Factor on the SD of what raters err by.
     """
 
     day: NDArray[np.int64]
     h: NDArray[np.float64]
     last_day: NDArray[np.int64]
     bias: NDArray[np.float64]
+    spread: NDArray[np.float64]
 
     def done(self, bad: int) -> RaterState:
         """Return the state after the loop, which says which row came out of order (-1: none).
@@ -78,8 +81,9 @@ class Sitting(NamedTuple):
 
 
 def sitting(
-    day: ArrayLike, state: RaterState, normals: NDArray[np.float64], shape: tuple[int, int], bias: ArrayLike
-) -> Sitting:
+    day: ArrayLike, state: RaterState, normals: NDArray[np.float64], shape: tuple[int, int], bias: ArrayLike,
+    spread: ArrayLike = 1.0,
+) -> Sitting:  # fmt: skip
     """Check what a rating is given beside the truth.
 
     Parameters
@@ -94,11 +98,13 @@ def sitting(
         Normals of a rating, and autocorrelated processes of a patient.
     bias : array_like of float
         What an open rater adds; 0 for blinded raters.
+    spread : array_like of float
+        Factor, 0 or more, on the SD of what raters err by; 1 for raters as the instrument says.
 
     Raises
     ------
     InputError
-        If shapes differ or a bias is not finite.
+        If shapes differ, a bias is not finite, or a spread is negative or not finite.
     """
     n, (drawn, processes) = len(state.last_day), shape
     if normals.shape != (n, drawn):
@@ -108,5 +114,8 @@ def sitting(
     lean = np.array(np.broadcast_to(np.asarray(bias, dtype=np.float64), (n,)))
     if not np.isfinite(lean).all():
         raise InputError(f"bias must be finite, not {lean[~np.isfinite(lean)][0]}; give 0 for blinded raters")
+    wide = np.array(np.broadcast_to(np.asarray(spread, dtype=np.float64), (n,)))
+    if not (np.isfinite(wide) & (wide >= 0.0)).all():
+        raise InputError(f"spread must be 0 or more, not {wide[~(wide >= 0.0) | ~np.isfinite(wide)][0]}; give 1")
     days = np.array(np.broadcast_to(np.asarray(day, dtype=np.int64), (n,)))
-    return Sitting(days, state.h.copy(), state.last_day.copy(), lean)
+    return Sitting(days, state.h.copy(), state.last_day.copy(), lean, wide)

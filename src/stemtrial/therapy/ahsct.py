@@ -139,6 +139,12 @@ def on_ms(m: Model) -> None:
     for intensity in INTENSITIES:
         infuse(intensity)
 
+    def hands(e: Effect) -> None:
+        e.scale(clones, power10(-e.amount("clone_kill_log10")))
+
+    meaning = "what conditioning at this centre kills of clones beyond that at others, just before the graft"
+    m.on_dose("ahsct.centre", hands, ("clone_kill_log10",), meaning)
+
     # -- what instruments may read -----------------------------------------------------------------------------------
     expanded = 1.0 / (1.0 + t_cells)
     naive_now, memory_now = naive * thymus, (1.0 - gap) * expanded
@@ -159,13 +165,20 @@ def on_ms(m: Model) -> None:
 
 
 def prescribe(name: str, settings: Settings, facts: Facts, parameters: Numbers) -> list[Order]:
-    """Order the mobilisation, if by cyclophosphamide, and the graft on the day of the entry."""
+    """Order the mobilisation, if by cyclophosphamide, and the graft on the day of the entry.
+
+    Fact ``conditioning`` (log10) is what the centre kills of clones beyond others; a conditioning that kills none kills
+    none at any centre.
+    """
     n = len(facts["day"])
     orders = []
     if settings["mobilisation"] == "cyclophosphamide-gcsf":
         ahead = min(int(parameters["ahsct.mobilisation_days"]), int(settings.get("day", 0)))
         orders.append(Order(-ahead, "ahsct.mobilise"))
     conditioning = str(settings["conditioning"])
+    by_centre = facts.get("conditioning")
+    if by_centre is not None and by_centre.any() and parameters[f"ahsct.kill.{CONDITIONING[conditioning]}"] > 0.0:
+        orders.append(Order(0, "ahsct.centre", amounts(n, by_centre)))
     done = float(settings.get("centre_transplants", 30.0))
     inexperience = max(0.0, 1.0 - done / parameters["ahsct.experienced_centre"])
     graft = amounts(
@@ -188,4 +201,5 @@ FAMILY = Family(
     failure=Failure("ahsct.mobilisation_failure", "ahsct.harvest", Harm("harvest failed", 2, False)),
     harms={"treatment_death": Harm("treatment-related death", 5, True)},
     adverse_events=adverse_events,
+    effects={"ms": ("conditioning",)},
 )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from stemtrial.kernel import normals, uniforms
 from stemtrial.therapy.ahsct_regimens import ANTIBODY, CONDITIONING, IRRADIATION
-from stemtrial.therapy.family import Given, Harm, HarmEvents, Numbers
+from stemtrial.therapy.family import Given, Harm, HarmEvents, Numbers, recorded, recording_speed
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -161,11 +161,15 @@ class _Transplants:
         wait = np.broadcast_to(np.asarray(days, float), len(self))[row]
         return HarmEvents(row, self.given.start[row] + np.floor(wait).astype(np.int64), TERMS[event])
 
+    def chance(self, event: str, probability: Floats | float) -> Floats | float:
+        """Probability that it happens and is recorded."""
+        return recorded(probability, TERMS[event], self.given.recording)
+
     def happens(self, event: str, probability: Floats | float) -> HarmEvents:
         """Events of this probability, evenly between the first and the last day of their window."""
         u = self.uniform(event, 2)
         earliest, latest = self.value("first_day", event), self.value("last_day", event)
-        return self.tell(event, u[:, 0] < probability, earliest + u[:, 1] * (latest - earliest))
+        return self.tell(event, u[:, 0] < self.chance(event, probability), earliest + u[:, 1] * (latest - earliest))
 
 
 def _first_weeks(t: _Transplants) -> Sequence[HarmEvents]:
@@ -182,7 +186,9 @@ def _first_weeks(t: _Transplants) -> Sequence[HarmEvents]:
         t.tell("thrombocytopenia_3", (platelets > 0.0) & (platelets < 1.0), 0.0),
         t.happens("mucositis", t.value("mucositis", t.intensity)),
         t.tell("fever", fever < neutrophils, fever),
-        t.tell("engraftment_syndrome", u[:, 0] < syndrome, neutrophils + within * u[:, 1]),
+        t.tell(
+            "engraftment_syndrome", u[:, 0] < t.chance("engraftment_syndrome", syndrome), neutrophils + within * u[:, 1]
+        ),
         t.happens("serum_sickness", serum),
         t.happens("fluid_overload", t.by_edss(t.value("fluid_overload", t.intensity))),
         t.happens("intensive_care", t.by_edss(t.value("intensive_care", t.intensity))),
@@ -194,19 +200,21 @@ def _infections(t: _Transplants) -> Sequence[HarmEvents]:
     frailty = np.exp(t.value("infection_edss") * (t.fact("edss", 4.0) - 4.0))
     frailty = frailty * (1.0 if t.selected else t.value("infection_unselected"))
     out = []
+    speeds = {e: recording_speed(TERMS[e], t.given.recording) for e in ("infection", "serious_infection")}
     for kind in ("neutropenic", "early", "late"):
         u = t.uniform(f"infection.{kind}", 2 * MOST_INFECTIONS)
         rate = t.value(f"infection_{kind}") * frailty
         spent = np.cumsum(-np.log(u[:, :MOST_INFECTIONS]), axis=1) / np.maximum(rate, 1e-12)[:, None]
-        if kind == "neutropenic":
-            days, happened = spent, spent < t.engrafted[0][:, None]
-        else:
-            tau = t.value(f"infection_{kind}_days")
-            happened = spent < tau
-            days = -tau * np.log1p(-np.where(happened, spent, 0.0) / tau)
         serious = u[:, MOST_INFECTIONS:] < t.value("infection_serious")
-        for event, mask in (("infection", happened & ~serious), ("serious_infection", happened & serious)):
-            row, which = np.nonzero(mask)
+        for event, of_kind in (("infection", ~serious), ("serious_infection", serious)):
+            told = spent / np.broadcast_to(speeds[event], len(t))[:, None]
+            if kind == "neutropenic":
+                days, happened = told, told < t.engrafted[0][:, None]
+            else:
+                tau = t.value(f"infection_{kind}_days")
+                happened = told < tau
+                days = -tau * np.log1p(-np.where(happened, told, 0.0) / tau)
+            row, which = np.nonzero(happened & of_kind)
             day = t.given.start[row] + np.floor(days[row, which]).astype(np.int64)
             out.append(HarmEvents(row, day, TERMS[event]))
     return out
@@ -215,11 +223,12 @@ def _infections(t: _Transplants) -> Sequence[HarmEvents]:
 def _viruses(t: _Transplants) -> Sequence[HarmEvents]:
     u = t.uniform("ebv", 4)
     ebv = u[:, 0] < t.value("ebv", t.antibody)
+    noted = u[:, 0] < t.chance("ebv", t.value("ebv", t.antibody))  # disease follows the virus, noted or not
     first, last = t.value("first_day", "ebv"), t.value("last_day", "ebv")
     rises = first + (last - first) * u[:, 1]
     disease = ebv & (u[:, 2] < t.value("ebv_disease", "selected" if t.selected else "unselected"))
     return [
-        t.tell("ebv", ebv, rises),
+        t.tell("ebv", noted, rises),
         t.tell("ebv_disease", disease, rises + t.value("ebv_disease_days") * u[:, 3]),
         t.happens("cmv", t.value("cmv", t.antibody)),
         t.happens("gammopathy", t.value("gammopathy", t.antibody)),
@@ -233,7 +242,7 @@ def _autoimmunity(t: _Transplants) -> Sequence[HarmEvents]:
     for event, symbol in AUTOIMMUNE.items():
         u = t.uniform(event, 3)
         wait = -(np.log(u[:, 1]) + np.log(u[:, 2])) * t.value("autoimmunity_days", event) / 2
-        out.append(t.tell(event, u[:, 0] < more * t.value(symbol, t.antibody), wait))
+        out.append(t.tell(event, u[:, 0] < t.chance(event, more * t.value(symbol, t.antibody)), wait))
     return out
 
 

@@ -15,9 +15,13 @@ from stemtrial.kernel import MAX_AMOUNTS, Model
 AMOUNTS = MAX_AMOUNTS
 """Amounts that a dose may carry."""
 
+SEVERE = 3
+"""CTCAE grade from which on an adverse event is severe."""
+
 GONE = 1e-30
 """Far below any meaning of a state that decays: from there on 0, since the smallest floating-point numbers are slow."""
 
+Floats = NDArray[np.float64]
 Settings = Mapping[str, Any]
 Facts = Mapping[str, NDArray[Any]]
 Numbers = Mapping[str, float]
@@ -49,6 +53,37 @@ class Harm:
     term: str
     grade: int
     serious: bool
+
+    @property
+    def discretionary(self) -> bool:
+        """Whether it depends on the trial if it is recorded: grade 1 or 2 and not serious.
+
+        What is severe or serious comes to light in every trial.
+        """
+        return self.grade < SEVERE and not self.serious
+
+
+def recorded(probability: float | Floats, harm: Harm, recording: float | Floats) -> float | Floats:
+    """Probability that an event happens and is recorded.
+
+    Parameters
+    ----------
+    probability : float or ndarray
+        That at a trial that records as most do.
+    harm : Harm
+        The event; what is not :attr:`Harm.discretionary` is always recorded.
+    recording : float or ndarray
+        Shift of the logit in the patient's trial (:attr:`Given.recording`); 0 leaves the probability as it is.
+    """
+    if not harm.discretionary or not np.any(recording):
+        return probability
+    odds = np.exp(recording)
+    return np.where(np.equal(recording, 0.0), probability, probability * odds / (1.0 + probability * (odds - 1.0)))
+
+
+def recording_speed(harm: Harm, recording: float | Floats) -> float | Floats:
+    """Factor on the rate of events that come again and again: the odds of :func:`recorded` in a short time."""
+    return np.exp(recording) if harm.discretionary else 1.0
 
 
 @dataclass(frozen=True)
@@ -106,6 +141,8 @@ class Given:
         follow-up ends.
     facts : mapping of str to ndarray, shape (rows,)
         As :func:`stemtrial.therapy.prescribe` gets them.
+    recording : float or ndarray, shape (rows,)
+        How readily the patient's trial records what is not severe: shift of the logit of its probability.
     """
 
     patient: NDArray[np.uint64]
@@ -114,6 +151,7 @@ class Given:
     start: NDArray[np.int64]
     stop: NDArray[np.int64]
     facts: Facts
+    recording: float | Floats = 0.0
 
 
 @dataclass(frozen=True)
@@ -165,6 +203,9 @@ class Family:
         a named stream of its own by patient, therapy, event and day.
     hypothesis : mapping of str to str
         By disease, the parameter that holds the weight of the optimistic hypothesis of its action, drawn once a trial.
+    effects : mapping of str to tuple of str
+        By disease, effects of a trial that its prescriber gets as facts (``trial.effect_sd.<disease>.<name>``), drawn
+        only where it may be given.
     shares : tuple of str
         Owners of numbers that it shares with other families (products and procedures, a living graft): with its own
         they are all that it acts by.
@@ -184,6 +225,7 @@ class Family:
     wait: Callable[[str, Settings], int] | None = None
     adverse_events: HarmDrawer | None = None
     hypothesis: Mapping[str, str] = field(default_factory=dict)
+    effects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     shares: tuple[str, ...] = ()
 
     @property

@@ -29,6 +29,7 @@ from stemtrial.therapy.family import (
     Prescriber,
     Settings,
     amounts,
+    recording_speed,
 )
 from stemtrial.therapy.product import (
     FAILURE,
@@ -353,7 +354,8 @@ def _while_on(
     u = uniforms(
         seed, given.patient, given.start, f"harms.{event}.{given.therapy}.{given.settings['route']}", 1 if once else 32
     )
-    times = np.cumsum(-np.log(u), axis=1) * (YEAR / per_year)
+    speed = np.broadcast_to(recording_speed(harm, given.recording), len(u))[:, None]
+    times = np.cumsum(-np.log(u), axis=1) * (YEAR / per_year) / speed
     row, which = np.nonzero(times < days[:, None])
     return HarmEvents(row, given.start[row] + times[row, which].astype(np.int64), harm)
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from stemtrial.errors import InputError
 from stemtrial.kernel import YEAR, uniforms
 from stemtrial.therapy.depleting import COURSE_DAYS, DEPLETING
-from stemtrial.therapy.family import Harm
+from stemtrial.therapy.family import Harm, recorded, recording_speed
 from stemtrial.therapy.info import therapy_info
 
 Floats = NDArray[np.float64]
@@ -71,7 +71,7 @@ HARMS: Mapping[str, tuple[Harm, Timing]] = {
 ``start``: with a probability, an exponential time after the start, while given. ``course``: the same after each course,
 whether or not a further one follows. ``rate``: again and again while given. ``late``: with a probability, years after
 the first course. ``dose``: once, with a hazard that rises with the time on treatment. ``pml``: once, by JC virus
-antibodies and time on treatment.
+antibodies and time on treatment. How readily a trial records moves what is not severe, of the first four.
 """
 
 
@@ -88,12 +88,15 @@ class Exposure:
     start, stop : ndarray of int64, shape (rows,)
         First day, and the day on which it is stopped or follow-up ends; ``start <= stop``. Late harm may come after
         ``stop``: the caller leaves out what lies beyond follow-up.
+    recording : float or ndarray, shape (rows,)
+        As :attr:`stemtrial.therapy.family.Given.recording`.
     """
 
     patient: NDArray[np.uint64]
     therapy: NDArray[np.str_]
     start: NDArray[np.int64]
     stop: NDArray[np.int64]
+    recording: float | Floats = 0.0
 
 
 def adverse_events(seed: int, exposure: Exposure, parameters: Mapping[str, float]) -> dict[str, NDArray[Any]]:
@@ -126,10 +129,10 @@ def adverse_events(seed: int, exposure: Exposure, parameters: Mapping[str, float
     for therapy in np.unique(exposure.therapy).tolist():
         therapy_info(therapy)
         rows = np.flatnonzero(exposure.therapy == therapy)
-        for event, (_, timing) in HARMS.items():
+        for event, (harm, timing) in HARMS.items():
             size = parameters.get(f"harms.{event}.{therapy}", 0.0)
             if size > 0:
-                draw = _Draw(seed, f"harms.{event}.{therapy}", exposure, rows)
+                draw = _Draw(seed, f"harms.{event}.{therapy}", exposure, rows, harm)
                 who, wait = _TIMES[timing](draw, event, therapy, size, parameters)
                 found.append((rows[who], exposure.start[rows[who]] + wait.astype(np.int64), event, therapy))
     row, day = (np.concatenate([f[i] for f in found] or [np.zeros(0, np.int64)]) for i in (0, 1))
@@ -148,12 +151,18 @@ def adverse_events(seed: int, exposure: Exposure, parameters: Mapping[str, float
 
 
 class _Draw:
-    """Random numbers of one event after one therapy, and how long each row was given it."""
+    """Random numbers of one event after one therapy, how long each row was given it, how readily it is recorded."""
 
-    def __init__(self, seed: int, stream: str, exposure: Exposure, rows: NDArray[np.int64]) -> None:
+    def __init__(self, seed: int, stream: str, exposure: Exposure, rows: NDArray[np.int64], harm: Harm) -> None:
         self.seed, self.stream = seed, stream
         self.patient, self.start = exposure.patient[rows], exposure.start[rows]
         self.days = (exposure.stop[rows] - exposure.start[rows]).astype(float)
+        self.harm = harm
+        self.recording = np.broadcast_to(exposure.recording, exposure.start.shape)[rows]
+
+    def chance(self, probability: float) -> Floats:
+        """Probability of each row that it happens and is recorded."""
+        return np.broadcast_to(recorded(probability, self.harm, self.recording), self.days.shape)
 
     def uniform(self, n: int) -> Floats:
         """``n`` numbers a row; the first of them are the same for any ``n``."""
@@ -166,7 +175,7 @@ Times = tuple[NDArray[np.int64], Floats]
 def _start(d: _Draw, event: str, therapy: str, size: float, p: Mapping[str, float]) -> Times:
     u = d.uniform(2)
     wait = -np.log(u[:, 1]) * p[f"harms.onset_days.{event}"]
-    who = np.flatnonzero((u[:, 0] < size) & (wait <= d.days))
+    who = np.flatnonzero((u[:, 0] < d.chance(size)) & (wait <= d.days))
     return who, wait[who]
 
 
@@ -174,14 +183,15 @@ def _course(d: _Draw, event: str, therapy: str, size: float, p: Mapping[str, flo
     days = np.array(COURSE_DAYS if therapy in DEPLETING else (0,))
     u = d.uniform(2 * len(days)).reshape(len(d.days), len(days), 2)
     wait = days - np.log(u[..., 1]) * p[f"harms.onset_days.{event}"]
-    who, which = np.nonzero((u[..., 0] < size) & ((days == 0) | (days < d.days[:, None])))
+    who, which = np.nonzero((u[..., 0] < d.chance(size)[:, None]) & ((days == 0) | (days < d.days[:, None])))
     return who, wait[who, which]
 
 
 def _rate(d: _Draw, event: str, therapy: str, size: float, p: Mapping[str, float]) -> Times:
-    longest = size * float(d.days.max(initial=0.0)) / YEAR
+    speed = np.broadcast_to(recording_speed(d.harm, d.recording), d.days.shape)
+    longest = size * float((d.days * speed).max(initial=0.0)) / YEAR
     n = min(1024, int(longest + 8 * np.sqrt(longest) + 8))
-    times = np.cumsum(-np.log(d.uniform(n)), axis=1) * (YEAR / size)
+    times = np.cumsum(-np.log(d.uniform(n)), axis=1) * (YEAR / size) / speed[:, None]
     who, which = np.nonzero(times < d.days[:, None])
     return who, times[who, which]
 
@@ -189,7 +199,7 @@ def _rate(d: _Draw, event: str, therapy: str, size: float, p: Mapping[str, float
 def _late(d: _Draw, event: str, therapy: str, size: float, p: Mapping[str, float]) -> Times:
     u = d.uniform(3)  # two waits after each other: rare at first, most of it in the years after
     wait = -(np.log(u[:, 1]) + np.log(u[:, 2])) * p[f"harms.late_days.{event}"] / 2
-    who = np.flatnonzero(u[:, 0] < size)
+    who = np.flatnonzero(u[:, 0] < d.chance(size))
     return who, wait[who]
 
 

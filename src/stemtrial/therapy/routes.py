@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 from stemtrial.disease import als, ms
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.kernel import uniforms
-from stemtrial.therapy.family import Given, Harm, HarmEvents, Numbers
+from stemtrial.therapy.family import Given, Harm, HarmEvents, Numbers, recorded
 from stemtrial.therapy.info import Record
 
 REGIONS: Mapping[str, tuple[str, ...]] = {"ms": ms.REGIONS, "als": als.REGIONS}
@@ -172,7 +172,7 @@ def after_dose(
     day : ndarray of int64, shape (rows,)
         Day of the dose on the patient's clock.
     probability : float or ndarray, shape (rows,)
-        Probability of the event; 0 where nothing was given.
+        Probability of the event; 0 where nothing was given. How readily the trial records moves it.
     delay_days : float
         Mean delay (d); 0: on the day of the dose.
     harm : Harm
@@ -180,7 +180,7 @@ def after_dose(
     """
     stream = f"harms.{event}.{given.therapy}.{given.settings.get('route', 'all')}"
     u = uniforms(seed, given.patient, day, stream, 2)
-    row = np.flatnonzero(u[:, 0] < probability)
+    row = np.flatnonzero(u[:, 0] < recorded(probability, harm, given.recording))
     later = np.floor(-np.log(u[row, 1]) * delay_days).astype(np.int64)
     return HarmEvents(row, day[row] + later, harm)
 

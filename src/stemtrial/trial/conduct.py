@@ -74,7 +74,8 @@ class _Conduct:
         self.seed = derive_seed(seed, "trial")
         who = enter(protocol, recruits, self.seed, replicates)
         self.ward = ward = Ward(protocol, who, parameters, self.seed)
-        constants = constants_at_entry(protocol, recruits, who, parameters)
+        known = constants_at_entry(protocol, recruits, who, parameters)
+        constants = ward.effects.on_constants(protocol.disease, known, ward.trial)
         state = {s: recruits.state[s][who.drawn] for s in kernel.states if s in recruits.state}
         self.people = kernel.population(who.replicate, who.place, constants, state)
         self.screening = {c: recruits.screening[c][who.drawn] for c in clinic_of(protocol.disease).screened}

@@ -66,6 +66,7 @@ class Dosing:
     def __init__(self, ward: Ward, kernel: Kernel, book: Book, constants: Mapping[str, NDArray[np.float64]]) -> None:
         self.ward, self.kernel, self.book, self.constants = ward, kernel, book, constants
         self.scale = SCALES[ward.protocol.disease]
+        self.recording = ward.effects.shift("harm", ward.trial)
         ends = {f.name: d for f in FAMILIES.values() for d in stopping([f.name]) if d in kernel.model.doses}
         self._all_stop = tuple(d for f, d in ends.items() if not FAMILIES[f].lasting)
         self._lasting = tuple((f, d) for f, d in ends.items() if FAMILIES[f].lasting)
@@ -255,7 +256,8 @@ class Dosing:
         """
         row = self.book.row_of(t)
         stop = np.where(t["stop_day"] == ON, last[row], t["stop_day"])
-        given = Exposure(self.ward.identity[row], t["therapy"], t["day"].astype(np.int64), stop.astype(np.int64))
+        start, recording = t["day"].astype(np.int64), self.recording[row]
+        given = Exposure(self.ward.identity[row], t["therapy"], start, stop.astype(np.int64), recording)
         events = adverse_events(self.ward.seed, given, self.ward.parameters)
         who = row[events.pop("row")]
         seen = events["day"] <= last[who]
@@ -271,7 +273,7 @@ class Dosing:
         stop = np.where(end[keep] == ON, last[rows], end[keep])
         facts = {k: v[keep] for k, v in entry.facts.items()}
         identity, start = self.ward.identity[rows], entry.start[keep]
-        given = Given(identity, entry.therapy, entry.settings, start, stop, facts)
+        given = Given(identity, entry.therapy, entry.settings, start, stop, facts, self.recording[rows])
         for found in drawer(self.ward.seed, given, self.ward.parameters):
             seen = found.day <= last[rows[found.row]]
             self.book.harm(found.harm, entry.therapy, rows[found.row[seen]], found.day[seen])

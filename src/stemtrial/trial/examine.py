@@ -19,6 +19,8 @@ from stemtrial.trial.scanner import SCAN, Scanner
 from stemtrial.trial.ward import Ints, Ward
 
 Columns = Mapping[str, NDArray[Any]]
+ASSAYED = "nfl_pg_ml"
+"""Observable whose measured level differs between laboratories."""
 CAUSES = ("acute", "demyelination", "smouldering")
 
 
@@ -96,6 +98,8 @@ class Examiner:
             self.scanner = Scanner(ward, book, tuple(c for c in scanned if c not in SCAN), self.known)
         self.earlier = {name: np.zeros(n) for name in self.tests}
         self.rating_bias = ward.effects.rating_bias[ward.trial]
+        self.rater_spread = ward.effects.factor("rater", ward.trial)
+        self.assay = ward.effects.factor("assay", ward.trial)
         self.bias_days = ward.parameters[f"trial.rating_bias_days.{disease}"]
 
     def baseline(self, observed: Columns, state: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
@@ -123,11 +127,13 @@ class Examiner:
         seen = {k: v[pick] for k, v in observed.items()}
         body = {k: v[rows] for k, v in self.constants.items()}
         identity = self.ward.identity[rows]
-        rated, kept = self.doctor.rate(identity, day, seen, body, self.rating.take(rows), self._bias(rows, day))
+        held, bias, spread = self.rating.take(rows), self._bias(rows, day), self.rater_spread[rows]
+        rated, kept = self.doctor.rate(identity, day, seen, body, held, bias, spread)
         self.rating.put(rows, kept)
         self.ward.last[rows] = rated[self.scale]
         out = {c: rated[c] for c in self.found}
         if tests and self.tests:
+            seen[ASSAYED] = seen[ASSAYED] * self.assay[rows]
             earlier = {k: v[rows] for k, v in self.earlier.items()}
             measured = measure(View(self.ward.seed, identity, day, seen, body, rated, earlier), self.tests, self.known)
             for name, values in measured.items():

@@ -36,6 +36,7 @@ class Scanner:
         self.ward, self.book, self.columns = ward, book, columns
         self.parameters = load(MriParameters, known)
         book.extra["mri"] = columns
+        self.reading, self.atrophy = (ward.effects.factor(e, ward.trial) for e in ("reading", "atrophy"))
         self.t2_counter = np.zeros(len(ward))
         self.brain0 = np.zeros(len(ward))
 
@@ -62,7 +63,8 @@ class Scanner:
             self.ward.seed, self.ward.identity[rows], day, gd_lesions=observed["gd_lesions"][pick], t2_counter=counter,
             t2_counter_previous=self.t2_counter[rows], t2_volume_ml=observed["t2_volume_ml"][pick],
             brain_volume_change_pct=observed["brain_volume_pct"][pick] - self.brain0[rows],
-            is_baseline=day == 0, columns=self.columns, parameters=self.parameters,
+            is_baseline=day == 0, reading=self.reading[rows], atrophy=self.atrophy[rows], columns=self.columns,
+            parameters=self.parameters,
             hidden_fraction=observed["hidden_fraction"][pick] if "hidden_fraction" in observed else 0.0,
             **volumes,
         )  # fmt: skip
