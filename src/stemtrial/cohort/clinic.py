@@ -163,8 +163,8 @@ def packed(
     ----------
     funnel : Funnel
         With a row for each of the people given.
-    index : ndarray of uint64, shape (people,)
-        Identities in the pool.
+    index : ndarray of int64 or uint64, shape (people,)
+        Identities in the pool: of person i at its k-th look, ``i * times + k``.
     constants, state, screening : mapping of str to ndarray, shape (people,)
         Constants with the clock starting at entry, state by name, and what screening saw; text is left out.
     rater_h : ndarray, shape (people, processes)

@@ -58,8 +58,9 @@ class Recruits:
     Attributes
     ----------
     index : ndarray of int64
-        Identity of the person in the pool. A life is looked at several times, and each time may give a recruit of its
-        own, with the state and the rating of another day: the same identity may come again.
+        Identity in the pool, ascending. A life is looked at several times (``Clinic.times``), and each look may give
+        a recruit of its own, with the state and the rating of another day: look ``index % times`` of the person
+        ``index // times``.
     constants : dict of ndarray
         With the clock starting at entry.
     state : dict of ndarray

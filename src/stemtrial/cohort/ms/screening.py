@@ -164,7 +164,7 @@ def _batch(
     funnel = Funnel(len(life))
     bounds = [_by_day(care, lives, life, opens + wait + wide) for wide in (1 if by_relapse else 0, window)]
     funnel.keep(np.logical_and.reduce([np.ones(len(life), bool), *(r.possible(*bounds) for r in rules.rules)]))
-    life, opens, wait = (x[left] for left in [funnel.narrow()] for x in (life, opens, wait))
+    life, k, opens, wait = (x[left] for left in [funnel.narrow()] for x in (life, k, opens, wait))
     used, life = np.unique(life, return_inverse=True)
     lives = lives.take(used)
 
@@ -205,7 +205,7 @@ def _batch(
     funnel.keep(found)
     funnel.passing(on_history, columns)
     rows = funnel.narrow()
-    life, day, columns = life[rows], day[rows], {c: v[rows] for c, v in columns.items()}
+    life, k, day, columns = life[rows], k[rows], day[rows], {c: v[rows] for c, v in columns.items()}
 
     # pass 2: replay to the days of screening, after the examination if pass 1 has seen what it needs
     mine = {c: v[life] for c, v in lives.constants.items()}
@@ -227,7 +227,8 @@ def _batch(
     season_cos, season_sin = season_at(mine, day.astype(float))
     mine |= {"season_cos": season_cos, "season_sin": season_sin, "age0": columns["age_years"]}
     columns["entry_year"] = lives.entry_year[life]
-    return packed(funnel, lives.index[life], mine, dict(zip(kernel.states, final, strict=True)), columns, rater_h)
+    identity = lives.index[life].astype(np.int64) * times + k
+    return packed(funnel, identity, mine, dict(zip(kernel.states, final, strict=True)), columns, rater_h)
 
 
 def _by_day(care: Care, lives: _Lives, life: Ints, day: Ints) -> dict[str, NDArray[Any]]:
