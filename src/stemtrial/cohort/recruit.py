@@ -32,6 +32,9 @@ FIRST = 512
 LANES = 64
 """Batches grow in steps of so many people, which the kernel takes together."""
 MAX_POOL = 400_000
+APART = 2**19
+"""People between the first of one draw and of the next: draws have people of their own, so that what a pool adds by
+chance averages out over them."""
 HOPELESS = 200_000
 """People after whom nobody else is looked at, if none of them could be recruited."""
 CLINICS: Mapping[str, Clinic] = {c.disease: c for c in (MS, ALS)}
@@ -163,20 +166,20 @@ def recruit(
         raise InputError(f"course '{care.course}' cannot be recruited{did_you_mean(care.course, clinic.courses)}")
     identity = {
         "kernel": kernel.identity,
-        "draws": draws.identity,
-        "draw": draw % len(draws),
+        "draw": draws.one(draw).identity,
         "care": [care.course, care.before_entry, list(care.entry_years), care.era],
         "rules": [r.text for r in rules.rules],
         "code": package_hash("cohort", "observe", "therapy"),
     }
     parts: list[dict[str, NDArray[Any]]] = []
     found = 0
+    offset = draw % len(draws) % (2**32 // APART) * APART
     for first, size in _batches(max_pool):  # each is kept, so that who wants more goes on where another stopped
         if progress is not None:
             progress("recruiting", min(1.0, found / wanted))
-        people = np.arange(first, first + size, dtype=np.uint64)
+        people = np.arange(offset + first, offset + first + size, dtype=np.uint64)
         batch = functools.partial(clinic.batch, kernel, draws[draw], care, rules, people, threads)
-        part = cached("recruits", identity | {"first": first, "people": size}, batch)[0] if keep else batch()
+        part = cached("recruits", identity | {"first": offset + first, "people": size}, batch)[0] if keep else batch()
         parts.append(part)
         found += len(part["index"])
         if found >= wanted or (first + size >= HOPELESS and found == 0):
