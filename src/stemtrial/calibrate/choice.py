@@ -2,7 +2,7 @@
 
 The rules read the record and the protocol alone. They are applied in this order, each to what the ones before kept:
 
-1. no outcome of people or design, none at the start of a trial, none that a fixed parameter states (:func:`why_not_data`);
+1. no outcome of people or design, none at the start of a trial, none that a fixed parameter states;
 2. open series without a control bear no efficacy of cells (aHSCT stays: its effect is not in doubt, its size is);
 3. of series that share a cohort one speaks for the same people, and of a whole and its parts the parts speak;
 4. one number for an endpoint, arm and time;
@@ -21,6 +21,7 @@ from typing import Any
 
 from stemtrial.calibrate.datum import Datum
 from stemtrial.evidence import Outcome
+from stemtrial.evidence.schema import is_pooled_arm
 from stemtrial.predict.score import NOT_AN_OUTCOME
 
 BARRED_CELLS = frozenset({"msc", "nsc", "opc", "astrocyte", "treg"})
@@ -33,7 +34,7 @@ BEFORE_TREATMENT = "run_in"
 MAX_TIMES = 3
 SAME_TIME = 0.1
 """Years within which two times are one."""
-SAME_PATIENTS = {"hauser2017_opera#37": "hauser2017_opera#7"}
+SAME_PATIENTS = {"hauser2017_opera#37": "hauser2017_opera#7", "hauser2017_opera#38": "hauser2017_opera#7"}
 """Outcomes of a part of a trial -> the pooled outcome that holds the same patients."""
 SUBJECTS = {
     "relapse_rate": "relapses",
@@ -49,6 +50,9 @@ SUBJECTS = {
     "alsfrs_r_change": "ALSFRS-R",
     "alsfrs_r_slope_change": "ALSFRS-R",
     "responder": "ALSFRS-R",
+    "nfl_change": "neurofilament",
+    "nfl_change_fraction": "neurofilament",
+    "nfl_drop_over_50pct": "neurofilament",
 }
 """What an endpoint counts or measures: endpoints of one subject are summaries of the same events."""
 SUBSCORES = ("alsfrs_r_bulbar", "alsfrs_r_fine_motor", "alsfrs_r_gross_motor", "alsfrs_r_respiratory")
@@ -72,9 +76,13 @@ def why_not_data(d: Datum, o: Outcome, fixed: str) -> str | None:
         return "at the start of the trial"
     if fixed:
         return f"the fixed parameter {fixed} states it"
-    if BARRED_CELLS & set(d.therapies) and not d.randomised and d.domain in OF_EFFICACY:
-        if BEFORE_TREATMENT not in d.endpoint:
-            return "open series without a control: no evidence of efficacy of cells"
+    if (
+        BARRED_CELLS & set(d.therapies)
+        and not d.randomised
+        and d.domain in OF_EFFICACY
+        and BEFORE_TREATMENT not in d.endpoint
+    ):
+        return "open series without a control: no evidence of efficacy of cells"
     return None
 
 
@@ -136,10 +144,9 @@ def _wholes(found: list[Datum]) -> dict[str, str]:
     for d in found:
         if d.quantity:
             stem = d.quantity.removesuffix(".all") + "."
-            parts = [
-                x for x in found if x.study == d.study and x.quantity.startswith(stem) and x.quantity != d.quantity
-            ]
-            if parts:
+            whole = len(d.arms) > 1 or is_pooled_arm(d.arms[0])
+            kin = [x for x in found if x.study == d.study and x.quantity.startswith(stem) and x.quantity != d.quantity]
+            if any(whole or x.arms == d.arms for x in kin):
                 out[d.outcome_id] = "its parts are told"
     for group in _grouped((d for d in found if d.protocol), lambda d: (d.study, d.protocol, d.endpoint)):
         single = {a for d in group if len(d.arms) == 1 for a in d.arms}
@@ -154,7 +161,9 @@ def _wholes(found: list[Datum]) -> dict[str, str]:
 def _one_a_place(found: list[Datum]) -> dict[str, str]:
     """One number for an endpoint, arm and time: of complements, mean and median, ratio and difference."""
     out = {}
-    for group in _grouped((d for d in found if d.protocol), lambda d: (d.study, d.protocol, d.endpoint, d.arms)):
+    measured = {"edss_change": "edss"}  # a score and its change from a known baseline
+    of_trials = (d for d in found if d.protocol)
+    for group in _grouped(of_trials, lambda d: (d.study, d.protocol, measured.get(d.endpoint, d.endpoint), d.arms)):
         kept: list[Datum] = []
         for d in sorted(group, key=_rank):
             same = next((x for x in kept if _same_time(x, d)), None)
@@ -167,7 +176,7 @@ def _one_a_place(found: list[Datum]) -> dict[str, str]:
 
 def _contrasts(found: list[Datum]) -> dict[str, str]:
     """Control and contrast: a treated arm's events are compared with control once."""
-    out = {}
+    out: dict[str, str] = {}
     trials = [d for d in found if d.randomised and d.protocol and not d.control]
     for group in _grouped(trials, lambda d: (d.study, d.protocol, d.arms[0], _subject(d))):
         ranked = sorted(group, key=lambda d: (not d.contrast, *_rank(d)))
@@ -184,7 +193,7 @@ def _contrasts(found: list[Datum]) -> dict[str, str]:
 
 def _times(found: list[Datum]) -> dict[str, str]:
     """Three times of a curve: the primary ones, the ends, and what lies nearest to the middle."""
-    out = {}
+    out: dict[str, str] = {}
     curves = (d for d in found if d.protocol and d.time_years is not None)
     for group in _grouped(curves, lambda d: (d.study, d.protocol, d.endpoint, d.arms, d.statistic)):
         if len(group) <= MAX_TIMES:
@@ -203,7 +212,7 @@ def _times(found: list[Datum]) -> dict[str, str]:
 
 def _subscores(found: list[Datum]) -> dict[str, str]:
     """Parts of the ALSFRS-R beside their sum: at the time that is nearest to that of the primary, three of the four."""
-    out = {}
+    out: dict[str, str] = {}
     for group in _grouped((d for d in found if d.endpoint.startswith(SUBSCORES)), lambda d: (d.study, d.arms)):
         sums = [d for d in found if d.study == group[0].study and d.endpoint.startswith("alsfrs_r_change")]
         main = next((d for d in sums if d.primary), None) or next(iter(sums), None)
@@ -212,7 +221,8 @@ def _subscores(found: list[Datum]) -> dict[str, str]:
         for d in group:
             if (d.time_years or 0.0) != at:
                 out[d.outcome_id] = "parts of the ALSFRS-R are read at the primary time"
-            elif main and len([x for x in group if x.time_years == d.time_years]) == len(SUBSCORES):
-                if d.endpoint.startswith(SUBSCORES[-1]):
-                    out[d.outcome_id] = "the sum and the other parts tell it"
+            elif (
+                d.endpoint.startswith(SUBSCORES[-1]) and main and sum(x.time_years == d.time_years for x in group) == 4
+            ):
+                out[d.outcome_id] = "the sum and the other parts tell it"
     return out

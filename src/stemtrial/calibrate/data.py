@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 
 from stemtrial.calibrate.choice import choose, why_not_data
 from stemtrial.calibrate.datum import Datum, Floats, Kind, Left, Scale, from_scale, on_scale
+from stemtrial.calibrate.kin import with_kin
 from stemtrial.calibrate.spread import (
     MEDIAN_TIME,
     assumed,
@@ -30,21 +30,20 @@ from stemtrial.calibrate.spread import (
 )
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.evidence import Outcome, Study, studies, term_of
-from stemtrial.evidence.schema import VALUELESS_STATISTICS
+from stemtrial.evidence.schema import CONTEXT_ANALYSES, VALUELESS_STATISTICS
 from stemtrial.parameters import registry
 from stemtrial.predict.families import families_of, therapies_of_arm
+from stemtrial.predict.lanes import lane_of
 from stemtrial.predict.natural_history import NATURES, quantities
 from stemtrial.predict.natural_quantity import Quantity
+from stemtrial.predict.obstacles import refuse
 from stemtrial.predict.rows import Row, rows_of
 from stemtrial.predict.score import family_of, stated_by_parameters
-from stemtrial.predict.scorecard import Entry, entries
 from stemtrial.therapy import catalogue
-from stemtrial.trial.protocol import Protocol
+from stemtrial.trial.protocol import Protocol, load_protocol, protocol_names
 
 __all__ = ["Datum", "Floats", "Left", "data", "from_scale", "on_scale"]
 
-LANES = {"ahsct": "aHSCT", "drugs": "MS drugs"}
-"""Family of a protocol of MS -> lane; other cells are one lane, and ALS is one."""
 RATIO_LIMIT = math.log(20)
 TIME_LIMIT = math.log(3)
 AGE_LIMIT = 30.0
@@ -68,7 +67,7 @@ def _data(disease: str) -> tuple[tuple[Datum, ...], tuple[Left, ...]]:
             left.setdefault(o.outcome_id, reason)
         elif o.outcome_id not in found:
             found[o.outcome_id] = datum
-    chosen, twice = choose(_with_kin(list(found.values())))
+    chosen, twice = choose(with_kin(list(found.values())))
     left = {k: v for k, v in left.items() if k not in found} | twice
     for study in known.values():
         if study.disease == disease and study.role == "fit":
@@ -127,7 +126,8 @@ def _untied(o: Outcome) -> str:
     if not o.verified:
         return "recalled, not verified"
     if o.role != "fit":
-        return f"{(o.analysis or 'never to be tuned to').replace('_', ' ')}: not of the fit"
+        told = str(o.analysis).replace("_", " ") if o.analysis in CONTEXT_ANALYSES else "never to be tuned to"
+        return f"{told}: not of the fit"
     if family_of(o) in ("population", "design", "measurement"):
         return "no outcome: describes people, design or measurement"
     return "no protocol or quantity of natural history predicts it"
@@ -136,28 +136,32 @@ def _untied(o: Outcome) -> str:
 # -- of protocols -----------------------------------------------------------------------------------------------------
 def _of_protocols(disease: str) -> Iterator[tuple[Datum, Outcome, str]]:
     known = studies()
-    for e in entries(disease=disease):
-        if e.protocol is None:
+    for name in protocol_names():
+        try:
+            protocol = load_protocol(name)
+            refuse(protocol)
+        except InputError:
+            continue  # told by the scorecard
+        study = known.get(protocol.reproduces or "")
+        if study is None or study.disease != disease or study.role != "fit":
             continue
-        study = known[e.study]
         outcomes = {o.outcome_id: o for o in study.outcomes}
-        for row in rows_of(e.protocol, study):
+        for row in rows_of(protocol, study):
             if row.outcome_id and outcomes[row.outcome_id].role == "fit":
                 o = outcomes[row.outcome_id]
-                yield _datum_of_row(e, e.protocol, study, row, o), o, ""
+                yield _datum_of_row(name, protocol, study, row, o), o, ""
 
 
-def _datum_of_row(e: Entry, protocol: Protocol, study: Study, row: Row, o: Outcome) -> Datum:
+def _datum_of_row(name: str, protocol: Protocol, study: Study, row: Row, o: Outcome) -> Datum:
     given = dict.fromkeys(t for a in row.arms for t in therapies_of_arm(protocol.arms[a]))
-    of_families = families_of(protocol)
-    lane = "ALS" if protocol.disease == "als" else next((LANES[f] for f in LANES if f in of_families), "MSC/NSC")
+    lane = lane_of(protocol.disease, families_of(protocol))
     n = patients(o, study, sum(protocol.analysis_set[a] for a in row.arms))
     time = row.time_years or o.time_years
     years = follow_up(study, time) or (time or protocol.visits.months[-1] / 12) * assumed()["followed"]
     scans = len([m for m in protocol.visits.mri_months if m > 0]) or 1
     randomised = protocol.design == "randomised"
     return Datum(
-        **_record(study, o), protocol=e.name, quantity="", lane=lane,
+        **_record(study, o), protocol=name, quantity="", lane=lane,
         therapies=tuple(sorted({*given, *(str(catalogue()[t].family) for t in given)})),
         endpoint=row.endpoint, estimator=row.estimator, statistic=row.statistic, unit=row.unit, arms=row.arms,
         control=randomised and row.arms == (protocol.control,), randomised=randomised, time_years=row.time_years,
@@ -194,7 +198,35 @@ def _of_natural_history(disease: str) -> Iterator[tuple[Datum, Outcome, str]]:
         for outcome_id, tie in q.published.items():
             study, o = outcomes[outcome_id]
             if o.role == "fit":
-                yield _datum_of_quantity(name, q, study, o), o, "unlike what is simulated" if tie.unlike else ""
+                yield _datum_of_quantity(name, q, study, o), o, _unlike(q, study, o, tie.unlike)
+
+
+def _unlike(q: Quantity, study: Study, o: Outcome, unlike: str) -> str:
+    """Why a published quantity is no datum, else nothing."""
+    if unlike:
+        return "unlike what is simulated"
+    if not patients(o, study):
+        return "how many people it is of is not on record"
+    return "a time of 0: reached before anybody was seen" if q.unit == "y" and o.value == 0 else ""
+
+
+def _people(name: str, q: Quantity, study: Study, o: Outcome) -> float:
+    """People of a quantity: as recorded; parts of a group, whose sizes are not, count as equal parts of it."""
+    n = patients(o, study)
+    arm = study.arm(o.arms[0]) if len(o.arms) == 1 else None
+    stem = name.rpartition(".")[0]
+    if o.n or q.against or not stem:
+        return n
+    ids = {x.outcome_id: x for x in study.outcomes}
+    parts = {
+        k
+        for k, other in quantities(study.disease).items()
+        if k.rpartition(".")[0] == stem and other.against is None
+        for i in other.published
+        if i in ids and (ids[i].arms == o.arms or arm is None or not arm.n)
+    }
+    own = "per_" in name or (arm is not None and arm.n and len(parts) < 2)
+    return n if own else n / max(1, len(parts))
 
 
 def _datum_of_quantity(name: str, q: Quantity, study: Study, o: Outcome) -> Datum:
@@ -204,7 +236,7 @@ def _datum_of_quantity(name: str, q: Quantity, study: Study, o: Outcome) -> Datu
         estimator = "age" if "age" in kind else "time"
     if o.statistic == "median" and q.unit == "share":
         estimator = "median_share"
-    n, at = patients(o, study), q.find.get("at")
+    n, at = _people(name, q, study, o), q.find.get("at")
     time = float(at) if at is not None else o.time_years
     return Datum(
         **_record(study, o), protocol="", quantity=name, lane="natural history", therapies=(), endpoint=name,
@@ -220,11 +252,17 @@ def _likelihood(
     """Kind and scale of an outcome, its n, error, rounding and what else its likelihood needs."""
     assert o.value is not None
     n = max(n, 1.0)
-    out: dict[str, Any] = {"value": o.value, "n": n, "half_width": half_width(o, study), "se": None, "spread": "n"}
+    out: dict[str, Any] = {
+        "value": o.value,
+        "n": n,
+        "half_width": half_width(o, study, estimator in (*_SHARES, "share", "median_share")),
+        "se": None,
+        "spread": "n",
+    }
     counts = o.endpoint.startswith(("gd_lesions", "new_t2", "relapses_per")) and statistic == "mean"
     if estimator in _SHARES or estimator == "share":
         return out | _of_share(o, study, estimator, statistic, n, time)
-    if statistic == "rate_per_year" and estimator != "rate_of_lives" or counts:
+    if (statistic == "rate_per_year" and estimator != "rate_of_lives") or counts:
         exposure = n * (years if statistic == "rate_per_year" else scans if estimator == "per_scan" else 1.0)
         size, spread = dispersion(o, n, exposure)
         return out | {
@@ -274,27 +312,3 @@ def _exact(o: Outcome, n: float) -> dict[str, Any]:
     if o.statistic == "count" or (o.events is not None and abs(o.events / n - o.value) <= 0.006):
         return {"half_width": 0.0}
     return {}
-
-
-def _with_kin(found: list[Datum]) -> list[Datum]:
-    """Give data without a printed spread that of their kin.
-
-    The standard error times the root of n, root mean square over data of the same term, else of the same domain, on
-    the same scale and alike of one arm or of two; where no such datum prints one, an assumed number.
-    """
-    keys = [lambda d: (d.term, d.scale, d.contrast), lambda d: (d.domain, d.scale, d.contrast, d.unit)]
-    tables: list[dict[Any, float]] = []
-    for key in keys:
-        seen: dict[Any, list[float]] = {}
-        for d in found:
-            if d.se is not None:
-                seen.setdefault(key(d), []).append(d.se**2 * d.n)
-        tables.append({k: math.sqrt(sum(v) / len(v)) for k, v in seen.items()})
-    out = []
-    for d in found:
-        if d.se is None and d.kind in ("normal", "lognormal", "logitnormal"):
-            kin = next((t[key(d)] for t, key in zip(tables, keys, strict=True) if key(d) in t), None)
-            guess = assumed()["sd_of_ratio"] if d.scale == "log" else assumed()[f"sd.{d.domain}"]
-            d = replace(d, se=(kin or guess) / math.sqrt(d.n), spread="of its kin" if kin else "assumed")
-        out.append(d)
-    return out

@@ -39,16 +39,16 @@ def _decimals(x: float) -> int:
     text = repr(float(x))
     if "e" in text:
         return _MAX_DIGITS + 1
-    whole, _, part = text.partition(".")
+    _, _, part = text.partition(".")
     return len(part.rstrip("0"))
 
 
-def half_width(o: Outcome, study: Study) -> float:
+def half_width(o: Outcome, study: Study, share: bool) -> float:
     """Half a unit of the last printed digit.
 
     YAML drops trailing zeros (``0.40`` stands as 0.4), so the longest of the numbers that the study prints of this
-    endpoint and statistic tells the digits, its intervals included. A count of patients is exact; so is a number that
-    was computed from others, but for the digits that it keeps.
+    term and statistic tells the digits, its intervals included, and a share is printed to a per cent at least. A count
+    of patients is exact; so is a number that was computed from others, but for the digits that it keeps.
 
     Parameters
     ----------
@@ -56,13 +56,19 @@ def half_width(o: Outcome, study: Study) -> float:
         With a value.
     study : Study
         Its study.
+    share : bool
+        Whether it is a share.
     """
     if o.statistic == "count" or o.value is None:
         return 0.0
-    kin = [x for x in study.outcomes if x.endpoint == o.endpoint and x.statistic == o.statistic and not x.derived]
+    kin = [
+        x
+        for x in study.outcomes
+        if term_of(x.endpoint) == term_of(o.endpoint) and x.statistic == o.statistic and not x.derived
+    ]
     printed = [v for x in (kin if not o.derived else [o]) for v in (x.value, *(x.ci95 or ()), *(x.ci90 or ()))]
     digits = [d for v in printed if v is not None and (d := _decimals(v)) <= _MAX_DIGITS]
-    return 0.5 * 10.0 ** -max(digits) if digits else 0.0
+    return 0.5 * 10.0 ** -max(*digits, 2 if share else 0, 0) if digits else 0.0
 
 
 def patients(o: Outcome, study: Study, arms_n: float | None = None) -> float:
@@ -140,9 +146,9 @@ def standard_error(o: Outcome, scale: Scale, n: float, median: bool = False) -> 
     if not inside[scale]:
         return None
     for interval, z in ((o.ci95, norm.ppf(0.975)), (o.ci90, norm.ppf(0.95))):
-        if interval is None or interval[1] is None:
+        low, high = interval or (None, None)
+        if low is None or high is None:
             continue
-        low, high = interval
         if (scale == "log" and low <= 0) or (scale == "logit" and not (low > 0 and high < 1)) or high <= low:
             continue
         return (forward(scale, high) - forward(scale, low)) / (2 * float(z)), "interval"
@@ -154,7 +160,7 @@ def standard_error(o: Outcome, scale: Scale, n: float, median: bool = False) -> 
         return wider * o.sd / math.sqrt(n) * abs(slope[scale]), "standard deviation"
     if o.iqr and n:
         return wider * (o.iqr[1] - o.iqr[0]) / (2 * norm.ppf(0.75)) / math.sqrt(n) * abs(slope[scale]), "quartiles"
-    if scale == "log" and o.value != 1 and len(o.arms) == 2 and o.p_value is not None:
+    if scale == "log" and o.value != 1 and o.statistic.endswith("_ratio") and o.p_value is not None:
         p = float(str(o.p_value).lstrip("<"))
         if 0 < p < _P_TELLS:
             return abs(math.log(o.value)) / float(norm.isf(p / 2)), "p value"
