@@ -45,8 +45,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and no
 Out = Annotated[str | None, typer.Option("--out", "-o", metavar="DIR", help="Run folder; else runs/<protocol>-<id>.")]
 Patients = Annotated[int | None, typer.Option(metavar="N", help="Patients of a trial, all arms; else as planned.")]
 Replicates = Annotated[int, typer.Option(metavar="R", help="Repetitions of the trial.")]
-Drawn = Annotated[int, typer.Option(metavar="D", help="Draws of the parameters; only 1, the point values, exists yet.")]
-Point = Annotated[bool, typer.Option("--point", help="All parameters at their point values; the default for now.")]
+Drawn = Annotated[
+    int | None, typer.Option(metavar="D", help="The first D draws of the posterior; else all, one for 4 replicates.")
+]
+Point = Annotated[bool, typer.Option("--point", help="All parameters at their point values, not the posterior.")]
 Seed = Annotated[int, typer.Option(metavar="S", help="Seed; the same seed gives the same numbers everywhere.")]
 Threads = Annotated[int | None, typer.Option(metavar="T", help="Threads, which change no number; else all cores.")]
 Keep = Annotated[str | None, typer.Option(metavar="all", help="'all' keeps the patient tables of every replicate.")]
@@ -71,7 +73,7 @@ def run(
     out: Out = None,
     patients: Patients = None,
     replicates: Replicates = 1000,
-    draws: Drawn = 1,
+    draws: Drawn = None,
     point: Point = False,
     seed: Seed = 1,
     threads: Threads = None,
@@ -93,7 +95,7 @@ def compare(
     out: Out = None,
     patients: Patients = None,
     replicates: Replicates = 1000,
-    draws: Drawn = 1,
+    draws: Drawn = None,
     point: Point = False,
     seed: Seed = 1,
     threads: Threads = None,
@@ -125,7 +127,7 @@ def scorecard(
         typer.Option(metavar="NAME", help="drugs, ahsct, msc, nsc, opc, astrocyte or treg: only such therapies."),
     ] = None,
     replicates: Annotated[int, typer.Option(metavar="R", help="Repetitions of each trial.")] = 100,
-    draws: Drawn = 1,
+    draws: Drawn = None,
     point: Point = False,
     seed: Seed = 1,
     threads: Threads = None,
@@ -157,6 +159,8 @@ def readout(
     ] = None,
     patients: Patients = None,
     replicates: Replicates = 20,
+    draws: Drawn = None,
+    point: Point = False,
     seed: Seed = 1,
     threads: Threads = None,
     json: Json = False,
@@ -168,7 +172,8 @@ def readout(
     from stemtrial.cli.reading import show_readout
     from stemtrial.cli.running import Options
 
-    show_readout(protocol, reference, Options.checked(out, patients, replicates, 1, False, seed, threads, None, json))
+    options = Options.checked(out, patients, replicates, draws, point, seed, threads, None, json)
+    show_readout(protocol, reference, options)
 
 
 @app.command()
@@ -186,6 +191,8 @@ def estimands(
     ] = None,
     patients: Patients = None,
     replicates: Replicates = 100,
+    draws: Drawn = None,
+    point: Point = False,
     seed: Seed = 1,
     threads: Threads = None,
     json: Json = False,
@@ -197,7 +204,7 @@ def estimands(
     from stemtrial.cli.estimating import show_estimands
     from stemtrial.cli.running import Options
 
-    options = Options.checked(out, patients, replicates, 1, False, seed, threads, None, json)
+    options = Options.checked(out, patients, replicates, draws, point, seed, threads, None, json)
     show_estimands(protocol, endpoint, at, change or [], options)
 
 
@@ -230,6 +237,8 @@ def cohort(
     out: Annotated[
         str | None, typer.Option("--out", "-o", metavar="DIR", help="Folder; else runs/natural_history-<id>.")
     ] = None,
+    draws: Drawn = None,
+    point: Point = False,
     threads: Threads = None,
     json: Json = False,
 ) -> None:
@@ -239,15 +248,16 @@ def cohort(
     natural history (of MS disability, relapses, lesions, atrophy, survival; of ALS survival, spread, stages, function)
     beside the registries.
     """
-    from stemtrial.cli.running import check_threads
+    from stemtrial.cli.running import check_draws, check_threads
 
+    check_draws(draws, point)
     of_history = {"--people": people, "--years": years, "--onset": onset, "--seed": seed, "--out": out}
     if disease is not None:
         from stemtrial.cli.natural import show_natural_history
 
         if protocol is not None:
             raise InputError(f"give a protocol or --disease, not both ('{protocol}' and --disease {disease})")
-        show_natural_history(disease, people, years, onset, seed, check_threads(threads), out, json)
+        show_natural_history(disease, people, years, onset, seed, check_threads(threads), out, json, draws, point)
         return
     if protocol is None:
         raise InputError("name a protocol ('stemtrial cohort mist'), or a disease ('stemtrial cohort --disease ms')")
@@ -256,7 +266,7 @@ def cohort(
         raise InputError(f"{given[0]} belongs to a natural history; leave it out, or use --disease without a protocol")
     from stemtrial.cli.checking import show_cohort
 
-    show_cohort(protocol, check_threads(threads), json)
+    show_cohort(protocol, check_threads(threads), json, draws, point)
 
 
 @app.command("list")

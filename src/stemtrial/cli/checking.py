@@ -265,11 +265,18 @@ def _leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 # -- cohort -----------------------------------------------------------------------------------------------------------
-def show_cohort(name: str, threads: int, as_json: bool) -> None:
-    """Recruit, and print the funnel and Table 1."""
+COHORT_DRAWS = 20
+"""Draws of the posterior over which a cohort is recruited, unless said."""
+
+
+def show_cohort(name: str, threads: int, as_json: bool, draws: int | None = None, point: bool = False) -> None:
+    """Recruit over draws of the parameters, and print the funnel and Table 1 of all."""
+    import numpy as np
+
+    from stemtrial.cli.running import parameters_words
     from stemtrial.cli.waiting import progress
     from stemtrial.cohort.recruit import wanted_recruits
-    from stemtrial.parameters import point_draw
+    from stemtrial.predict.uncertainty import draws_for
     from stemtrial.therapy import compose
     from stemtrial.trial.entry import families_of
     from stemtrial.trial.recruiting import recruit_for
@@ -278,32 +285,44 @@ def show_cohort(name: str, threads: int, as_json: bool) -> None:
     p = loaded.protocol
     places = sum(a.n for a in p.arms.values())
     wanted = wanted_recruits(places)
-    kernel = compose(p.disease, families_of(p))
+    kernel, drawn = compose(p.disease, families_of(p)), draws_for(COHORT_DRAWS, draws, point, each=1)
+    people = []
     with progress(kernel) as told, loaded.located():
-        told("recruiting", 0.0)
-        people = recruit_for(p, kernel, point_draw(), threads=threads, progress=told)
-    first = people.screened
+        for k in range(len(drawn)):
+            told("recruiting", k / len(drawn))
+            tell = told if len(drawn) == 1 else None
+            found = recruit_for(
+                p, kernel, drawn.one(k), threads=threads, progress=tell, over=len(drawn), keep=len(drawn) == 1
+            )
+            people.append(found)
+    first, distinct = sum(r.screened for r in people), sum(len(r) for r in people)
+    funnel = [(step, sum(r.funnel[i][1] for r in people)) for i, (step, _) in enumerate(people[0].funnel)]
+    screening = {k: np.concatenate([r.screening[k] for r in people]) for k in people[0].screening}
     data: dict[str, Any] = {
         "protocol": p.protocol,
-        "funnel": [{"step": step, "people": n, "percent": 100.0 * n / first} for step, n in people.funnel],
-        "distinct_recruits": len(people),
+        "funnel": [{"step": step, "people": n, "percent": 100.0 * n / first} for step, n in funnel],
+        "distinct_recruits": distinct,
+        "draws": len(drawn),
+        "draws_label": drawn.label,
+        "labels": drawn.labels,
         "wanted": wanted,
         "places": places,
-        "baseline": baseline(people.screening, study(p.reproduces) if p.reproduces else None, p.disease),
+        "baseline": baseline(screening, study(p.reproduces) if p.reproduces else None, p.disease),
     }
     if as_json:
         text.print_json(data)
         return
     text.say(p.title, style="bold")
+    text.say(parameters_words(len(drawn), drawn.label))
     text.heading("Recruitment")
     text.table(
         ["step", "virtual people", "%"],
         [[s["step"], count(s["people"]), number(s["percent"])] for s in data["funnel"]],
         right=[1, 2],
     )
-    enough = "enough" if len(people) >= wanted else "too few"
+    enough = "enough" if distinct >= wanted else "too few"
     text.note(
-        f"{count(len(people))} distinct recruits for {places} places of one trial; {enough} that drawing with "
+        f"{count(distinct)} distinct recruits for {places} places of one trial; {enough} that drawing with "
         f"replacement does not show ({count(wanted)} wanted)"
     )
     text.heading("At screening: mean (standard deviation), and the published means")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stemtrial.cli import text
-from stemtrial.cli.running import FEW_REPLICATES, Options, usable
+from stemtrial.cli.running import FEW_REPLICATES, Options, other_parameters, parameters_words, usable
 from stemtrial.cli.waiting import progress
 from stemtrial.errors import InputError, did_you_mean
 
@@ -27,7 +27,6 @@ def show_estimands(name: str, endpoint: str, at_years: float | None, changes: Se
     """
     from stemtrial.cli.checking import load
     from stemtrial.endpoint import find
-    from stemtrial.predict import Settings
     from stemtrial.predict.estimands import estimands
     from stemtrial.predict.labels import arm_labels
     from stemtrial.report.estimands import write_estimands
@@ -40,10 +39,9 @@ def show_estimands(name: str, endpoint: str, at_years: float | None, changes: Se
         usable(Path(o.out))
     loaded = load(name)
     protocol = loaded.protocol
-    settings = Settings(replicates=o.replicates, seed=o.seed, patients=o.patients, threads=o.threads)
     with progress(compose(protocol.disease, families_of(protocol))) as told, loaded.located():
         found = estimands(
-            protocol, settings, endpoint=endpoint, at_years=at_years, changed=changed, progress=told
+            protocol, o.settings(), endpoint=endpoint, at_years=at_years, changed=changed, progress=told
         )  # fmt: skip
     data: dict[str, Any] = {
         **found.as_json(), "title": protocol.title, "endpoint_label": find(endpoint).label,
@@ -82,10 +80,9 @@ def _changed(changes: Sequence[str]) -> dict[str, float]:
 
 def _command(name: str, endpoint: str, at_years: float | None, changes: Sequence[str], o: Options) -> str:
     """The command that gives the same numbers."""
-    patients = f" --patients {o.patients}" if o.patients is not None else ""
     what = f" --endpoint {endpoint}" * (endpoint != ENDPOINT) + (f" --at {at_years:g}" if at_years is not None else "")
     changed = "".join(f" --change {c}" for c in changes)
-    return f"stemtrial estimands {name}{what}{changed}{patients} --replicates {o.replicates} --seed {o.seed}"
+    return f"stemtrial estimands {name}{what}{changed}{o.size}"
 
 
 def _print(data: Mapping[str, Any], folder: Path, *, few: bool) -> None:
@@ -95,7 +92,8 @@ def _print(data: Mapping[str, Any], folder: Path, *, few: bool) -> None:
     text.say(data["title"], style="bold")
     text.say(
         f"{data['endpoint_label']} at {years(data['time_years'])}; {count(data['patients'])} patients, "
-        f"{count(data['replicates'])} replicates, seed {data['seed']}"
+        f"{count(data['replicates'])} replicates, seed {data['seed']}, "
+        f"{parameters_words(data['draws'], data['draws_label'])}"
     )
     for (arm, control), rows in groupby(data["rows"], key=lambda r: tuple(r["arm"])):
         text.heading(f"{data['labels'][arm]} against {data['labels'][control]}")
@@ -113,7 +111,8 @@ def _print(data: Mapping[str, Any], folder: Path, *, few: bool) -> None:
         text.tables(["", "estimate (90 %)", "truth", "bias (95 %)", "unit"], parts)
     text.heading("Mind")
     mind = ["treatment policy has no truth: after death there is no value to have"]
-    mind += ["intervals hold what differs between trials of this size; every constant stands at one value"]
+    one_value = "intervals hold what differs between trials of this size; every constant stands at one value"
+    mind += [one_value] * (data["draws"] == 1) + other_parameters(data["draws_labels"])
     mind += [f"{data['replicates']} replicates are few: biases are uncertain; use 100 or more"] * few
     text.bullets(mind)
     text.heading("Written")

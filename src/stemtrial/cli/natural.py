@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stemtrial.cli import text
-from stemtrial.cli.running import usable
+from stemtrial.cli.running import parameters_words, usable
 from stemtrial.errors import InputError, did_you_mean
 
 PEOPLE, ONSET, SEED = 5000, "all", 1
@@ -21,7 +21,7 @@ Row = Mapping[str, Any]
 
 def show_natural_history(
     disease: str, people: int | None, years: int | None, onset: str | None, seed: int | None, threads: int,
-    out: str | None, as_json: bool,
+    out: str | None, as_json: bool, draws: int | None = None, point: bool = False,
 ) -> None:  # fmt: skip
     """Simulate, write the folder (``natural_history.json``, ``report.html``), and print what misses first."""
     if disease not in YEARS:
@@ -36,7 +36,7 @@ def show_natural_history(
         if not low <= value <= high:
             raise InputError(f"{option} {value} is out of range; use {low} to {high}")
     from stemtrial.cli.waiting import progress
-    from stemtrial.predict.natural_history import as_data, natural_history, nature_of
+    from stemtrial.predict.natural_history import as_data, draws_of_people, natural_history, nature_of
     from stemtrial.report.natural_history import write
     from stemtrial.store.cache import content_hash, package_hash
     from stemtrial.store.chunks import write_atomic
@@ -47,11 +47,13 @@ def show_natural_history(
         raise InputError(f"--onset '{onset}' is not known{did_you_mean(onset, kinds)}")
     kind = f" --onset {onset or ONSET}" if len(kinds) > 2 else ""
     command = f"stemtrial cohort --disease {disease} --people {n} --years {y}{kind} --seed {s}"
+    command += " --point" * point + (f" --draws {draws}" if draws is not None else "")
     with progress(compose(disease, nature_of(disease).families)) as told:
         told("living", 0.0)
         history = natural_history(
-            disease=disease, people=n, years=y, onset=onset or ONSET, seed=s, threads=threads, progress=told
-        )
+            draws_of_people(n, draws, point), disease=disease, people=n, years=y, onset=onset or ONSET, seed=s,
+            threads=threads, progress=told,
+        )  # fmt: skip
         data = as_data(history, command)
         code = package_hash("kernel", "disease", "therapy", "cohort", "observe", "endpoint", "predict")
         ident = content_hash([history.settings, code])[:12]
@@ -78,7 +80,7 @@ def _print(data: Row, folder: Path) -> None:
     text.say(f"Untreated {page['name']} from onset, beside the registries", style="bold")
     text.say(
         f"{count(settings['people'])} people{' ' * bool(page['lead'])}{page['lead']}, up to {settings['years']} years, "
-        f"seed {settings['seed']}, parameters at their point values"
+        f"seed {settings['seed']}, {parameters_words(settings['n_draws'], settings['draws_label'])}"
     )
     _group(f"Misses: outside what the registries span ({len(groups[False])})", groups[False])
     _group(f"Inside ({len(groups[True])})", groups[True])
@@ -107,7 +109,7 @@ def _group(title: str, rows: Sequence[Row]) -> None:
                 number(shown(p["value"], r["unit"])) + (" (test)" if p["role"] == "test" else "")
                 for p in r["published"]
             )
-            simulated = words(r["predicted"]["value"], r["predicted"]["mc95"], r["unit"])
+            simulated = words(r["predicted"]["value"], r["predicted"].get("pi95") or r["predicted"]["mc95"], r["unit"])
             lines.append([label_of(r), simulated, *([range_of(r)] if scored else []), values])
         parts.append((theme, lines))
     text.tables(["", "simulated (95 %)", *(["registries span"] if scored else []), "published"], parts)

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from stemtrial.cli import text
-from stemtrial.cli.running import FEW_REPLICATES, Options, usable
+from stemtrial.cli.running import (
+    FEW_REPLICATES,
+    Options,
+    other_parameters,
+    parameters_words,
+    usable,
+    without_parameters,
+)
 from stemtrial.cli.waiting import progress
 from stemtrial.report.readout_figures import by_arm
 from stemtrial.report.words import count, finite, number
@@ -26,7 +33,6 @@ def show_readout(name: str, reference: str | None, o: Options) -> None:
         If the protocol or the reference cannot be used, or the folder holds something else.
     """
     from stemtrial.cli.checking import load
-    from stemtrial.predict import Settings
     from stemtrial.predict.readout import read_out, reference_of, truth_kernel
     from stemtrial.report.readout import write_readout
     from stemtrial.store import write_atomic
@@ -37,10 +43,9 @@ def show_readout(name: str, reference: str | None, o: Options) -> None:
     if folder is not None:
         usable(folder)
     command = _command(name, reference, o)
-    settings = Settings(replicates=o.replicates, seed=o.seed, patients=o.patients, threads=o.threads)
     with progress(truth_kernel(loaded.protocol)) as told, loaded.located():
         read = read_out(
-            loaded.protocol, settings, reference=reference, folder=folder, progress=told, command=command
+            loaded.protocol, o.settings(), reference=reference, folder=folder, progress=told, command=command
         )  # fmt: skip
         told("writing", 0.0)
         data, target = read.as_json(), Path(read.run["folder"])
@@ -55,9 +60,8 @@ def show_readout(name: str, reference: str | None, o: Options) -> None:
 
 def _command(name: str, reference: str | None, o: Options) -> str:
     """The command that gives the same numbers."""
-    patients = f" --patients {o.patients}" if o.patients is not None else ""
     compared = f" --reference {reference}" if reference is not None else ""
-    return f"stemtrial readout {name}{patients} --replicates {o.replicates} --seed {o.seed}{compared}"
+    return f"stemtrial readout {name}{o.size}{compared}"
 
 
 # -- on the screen ----------------------------------------------------------------------------------------------------
@@ -77,7 +81,8 @@ def _print(data: Mapping[str, Any], folder: Path) -> None:
     text.say(run["title"], style="bold")
     text.say(
         f"One trial read out under {len({r['endpoint'] for r in data['observed']})} definitions; {sizes} patients, "
-        f"{count(run['replicates'])} replicates, seed {run['seed']}. Median (90 % interval over replicates)."
+        f"{count(run['replicates'])} replicates, seed {run['seed']}, "
+        f"{parameters_words(run['draws'], run['draws_label'])}. Median (90 % interval over replicates)."
     )
     text.heading("Observed: what the trial would tell")
     text.note(
@@ -102,7 +107,7 @@ def _print(data: Mapping[str, Any], folder: Path) -> None:
         for r in data["left_out"]:
             text.note(f"{r['endpoint']}: {r['reason']}")
     text.heading("Mind")
-    lines = ["intervals hold sampling only: what is not known about the parameters would make them wider"]
+    lines = without_parameters(run["interval"]) + other_parameters(run["labels"])
     few = run["replicates"] < FEW_REPLICATES
     lines += [f"{run['replicates']} replicates are few: the ends of the intervals are rough"] * few
     text.bullets(lines)

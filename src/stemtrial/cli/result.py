@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from stemtrial.cli.beside import grouped, predicted, show_harm, show_hypotheses, show_no_effect, show_told, who
+from stemtrial.cli.running import other_parameters, parameters_words, without_parameters
 from stemtrial.cli.text import bullets, heading, note, say, whole
 from stemtrial.predict import Prediction, compare
+from stemtrial.predict.uncertainty import typical_shares
 from stemtrial.report.words import (
     NO_HUMAN_DATA,
     NO_HUMAN_DATA_MARK,
     Names,
     count,
-    interval_words,
     names_of,
     number,
     scale_of,
@@ -43,7 +44,7 @@ def show_result(prediction: Prediction, report: Path, *, few: bool) -> None:
     say(run["title"], style="bold")
     say(
         f"{count(run['replicates'])} replicates of {sum(run['patients_per_arm'].values())} patients ({sizes}), "
-        f"seed {run['seed']}, " + ("parameters at their point values" if run["draws"] == 1 else f"{run['draws']} draws")
+        f"seed {run['seed']}, {parameters_words(run['draws'], run['draws_label'])}"
     )
     if told.study:
         say(f"beside {page['run'].get('citation') or told.study} ({told.study})")
@@ -69,6 +70,7 @@ def show_result(prediction: Prediction, report: Path, *, few: bool) -> None:
             say(f"{_number_of(row)} {names.outcome(row)}", style="italic")
             note(paragraphs[row["outcome_id"]])
     _coverage(told, run)
+    _spread(prediction.estimates)
     _warnings(run, prediction.estimates, few)
     heading("Written")
     whole(f"  {run['folder']}\n  {report}")
@@ -126,6 +128,16 @@ def _coverage(told: Any, run: Row) -> None:
         note(f"{', '.join(outcomes)}: {reason}")
 
 
+def _spread(estimates: Sequence[Row]) -> None:
+    """Say what the intervals are made of, if of more than sampling: the middle of all estimates."""
+    told = typical_shares([r["sd"] for r in estimates])
+    if told is None or len(told) < 2:
+        return
+    heading("Of the spread (variance; mean over the estimates, each by itself in the report's data)")
+    words = {"sampling": "sampling", "trial_effects": "effects of the trial", "parameters": "parameters"}
+    note(", ".join(f"{words[k]} {100 * v:.0f} %" for k, v in told.items()))
+
+
 def _warnings(run: Row, estimates: Sequence[Row], few: bool) -> None:
     told = []
     if run["recruit_warning"]:
@@ -138,9 +150,7 @@ def _warnings(run: Row, estimates: Sequence[Row], few: bool) -> None:
         told.append(f"{count(run['events_overflowed'])} events did not fit into the event log and are missing")
     if few:
         told.append(f"{run['replicates']} replicates are few: the ends of the intervals are rough; use 1000")
-    if "parameters" not in run["interval"]:
-        held = interval_words(run["interval"]) + (" only" if "+" not in run["interval"] else ", not parameters")
-        told.append(f"intervals hold {held}: what is not known about the parameters would make them wider")
+    told += without_parameters(run["interval"]) + other_parameters(run["labels"])
     lost = sum(1 for e in estimates if e["n_not_estimable"])
     if lost:
         these = "1 estimate" if lost == 1 else f"{lost} estimates"

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stemtrial.cli import text
 from stemtrial.cli.waiting import progress
 from stemtrial.errors import InputError, did_you_mean
+
+if TYPE_CHECKING:
+    from stemtrial.predict import Settings
 
 MOST_REPLICATES = 1_000_000
 MOST_PATIENTS = 1_000_000
@@ -42,6 +47,8 @@ class Options:
     out: str | None
     patients: int | None
     replicates: int
+    draws: int | None
+    point: bool
     seed: int
     threads: int
     keep_all: bool
@@ -49,7 +56,7 @@ class Options:
 
     @staticmethod
     def checked(
-        out: str | None, patients: int | None, replicates: int, draws: int, point: bool, seed: int,
+        out: str | None, patients: int | None, replicates: int, draws: int | None, point: bool, seed: int,
         threads: int | None, keep: str | None, json: bool,
     ) -> Options:  # fmt: skip
         """Check what was typed.
@@ -61,16 +68,31 @@ class Options:
         """
         _between("--patients", patients, 1, MOST_PATIENTS)
         _between("--replicates", replicates, 1, MOST_REPLICATES)
-        _between("--draws", draws, 1, None)
-        if draws > 1:
-            fix = "leave out --draws, or use --draws 1 (as --point)"
-            raise InputError(f"--draws {draws}: no posterior has been fitted yet, only the point values exist; {fix}")
+        check_draws(draws, point)
+        if draws is not None and draws > replicates:
+            raise InputError(f"--draws {draws} is more than --replicates {replicates}; every draw needs one or more")
         _between("--seed", seed, 0, 2**63 - 1)
         if keep not in (None, "all"):
             raise InputError(f"--keep '{keep}' is not known{did_you_mean(keep, ['all'])}")
         if out is not None and (not out or "\0" in out):
             raise InputError("--out names no folder; give one, or leave the option out")
-        return Options(out, patients, replicates, seed, check_threads(threads), keep == "all", json)
+        return Options(out, patients, replicates, draws, point, seed, check_threads(threads), keep == "all", json)
+
+    def settings(self) -> Settings:
+        """As the library takes them."""
+        from stemtrial.predict import Settings
+
+        return Settings(
+            replicates=self.replicates, seed=self.seed, patients=self.patients, keep_all=self.keep_all,
+            threads=self.threads, draws=self.draws, point=self.point,
+        )  # fmt: skip
+
+    @property
+    def size(self) -> str:
+        """Options that decide the numbers, as typed; no thread count, no folder."""
+        patients = f" --patients {self.patients}" if self.patients is not None else ""
+        draws = " --point" * self.point + (f" --draws {self.draws}" if self.draws is not None else "")
+        return f"{patients} --replicates {self.replicates}{draws} --seed {self.seed}"
 
 
 def _between(option: str, value: int | None, low: int, high: int | None) -> None:
@@ -79,6 +101,45 @@ def _between(option: str, value: int | None, low: int, high: int | None) -> None
     if value < low or (high is not None and value > high):
         limits = f"{low} or more" if high is None or value < low else f"at most {high}"
         raise InputError(f"{option} {value} is out of range; use {limits}")
+
+
+def check_draws(draws: int | None, point: bool) -> None:
+    """Check which draws of the parameters are asked for.
+
+    Raises
+    ------
+    InputError
+        If there are not so many, no posterior is shipped, or both options are given.
+    """
+    from stemtrial.parameters import default_draws
+
+    _between("--draws", draws, 1, None)
+    default_draws(draws, point)
+
+
+def parameters_words(draws: int, label: str) -> str:
+    """Say which parameters were used: point values, one draw, or so many of a posterior."""
+    if label == "point":
+        return "parameters at their point values"
+    return f"{draws} draw{'s' * (draws > 1)} of {label}"
+
+
+def without_parameters(interval: str) -> list[str]:
+    """What to mind where intervals do not hold what is unknown about the parameters."""
+    from stemtrial.report.words import interval_words
+
+    if "parameters" in interval:
+        return []
+    held = interval_words(interval) + (" only" if "+" not in interval else ", not parameters")
+    return [f"intervals hold {held}: what is not known about the parameters would make them wider"]
+
+
+def other_parameters(labels: Sequence[str]) -> list[str]:
+    """What to mind of a posterior that was fitted under other numbers."""
+    from stemtrial.parameters import OTHER_PARAMETERS
+
+    told = "the posterior was fitted when numbers or priors of the package were others; a new fit is due"
+    return [told] * (OTHER_PARAMETERS in labels)
 
 
 def check_threads(threads: int | None) -> int:
@@ -100,19 +161,17 @@ def check_threads(threads: int | None) -> int:
 def run_protocol(name: str, o: Options) -> None:
     """Run a protocol, write its folder and its report, and print the result."""
     from stemtrial.cli.checking import load
-    from stemtrial.predict import Settings, as_json, predict
+    from stemtrial.predict import as_json, predict
     from stemtrial.report import write_report
     from stemtrial.therapy import compose
     from stemtrial.trial.entry import families_of
 
     loaded = load(name)
-    settings = Settings(
-        replicates=o.replicates, seed=o.seed, patients=o.patients, keep_all=o.keep_all, threads=o.threads
-    )
     with progress(compose(loaded.protocol.disease, families_of(loaded.protocol))) as told, loaded.located():
         prediction = predict(
-            loaded.protocol, settings, folder=Path(o.out) if o.out else None, progress=told, command=_command(name, o)
-        )
+            loaded.protocol, o.settings(), folder=Path(o.out) if o.out else None, progress=told,
+            command=f"stemtrial run {name}{o.size}{' --keep all' * o.keep_all}",
+        )  # fmt: skip
         told("summarising", 0.5)
         report = Path(prediction.run["folder"]) / "report.html"
         write_report(prediction.page, report)
@@ -122,9 +181,3 @@ def run_protocol(name: str, o: Options) -> None:
         from stemtrial.cli.result import show_result
 
         show_result(prediction, report, few=o.replicates < FEW_REPLICATES)
-
-
-def _command(name: str, o: Options) -> str:
-    """The command that gives the same numbers; no thread count, no folder: they decide nothing."""
-    patients = f" --patients {o.patients}" if o.patients is not None else ""
-    return f"stemtrial run {name}{patients} --replicates {o.replicates} --seed {o.seed}{' --keep all' * o.keep_all}"

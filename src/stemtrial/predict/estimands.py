@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -28,13 +29,14 @@ from stemtrial.endpoint import Courses, Definition, Events, Values, VisitValue, 
 from stemtrial.errors import InputError
 from stemtrial.kernel import Kernel
 from stemtrial.observe import instruments
-from stemtrial.parameters import Draws, point_draw
+from stemtrial.parameters import Draws
 from stemtrial.predict.counterfactual import BIAS
 from stemtrial.predict.courses import Course, of_ranks, of_slopes
 from stemtrial.predict.estimate import Analysed
 from stemtrial.predict.obstacles import refuse
 from stemtrial.predict.run import CHUNK, CHUNK_PATIENTS, Settings, scaled
 from stemtrial.predict.summary import number, quantiles
+from stemtrial.predict.uncertainty import sd_of
 from stemtrial.therapy import compose
 from stemtrial.trial.conduct import conduct
 from stemtrial.trial.entry import families_of, planned_days
@@ -81,6 +83,9 @@ class Estimand:
         Mean of the estimates minus the truth of the same patients, and its Monte Carlo standard error.
     n_not_estimable : int
         Replicates without an estimate.
+    sd : dict or None
+        Standard deviation of the estimates from ``sampling`` (effects of the trial among it) and ``parameters``
+        (:func:`stemtrial.predict.uncertainty.sd_of`).
     """
 
     estimand: str
@@ -94,6 +99,7 @@ class Estimand:
     bias: float | None
     mcse: float | None
     n_not_estimable: int
+    sd: dict[str, float | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,12 @@ class Estimands:
         Time of the visit at which it is read.
     replicates, patients : int
         Size.
+    draws : int
+        Draws of the parameters over which the replicates went.
+    draws_label : str
+        ``point`` or the name of the posterior.
+    draws_labels : tuple of str
+        Warnings about the parameters (:attr:`stemtrial.parameters.Draws.labels`).
     rows : tuple of Estimand
         By contrast, in the order of :data:`DEATH`.
     alive : dict of str to float
@@ -124,6 +136,9 @@ class Estimands:
     rows: tuple[Estimand, ...]
     alive: dict[str, float]
     alive_under_both: dict[str, float]
+    draws: int
+    draws_label: str
+    draws_labels: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
         """All of it as plain values."""
@@ -161,7 +176,7 @@ def estimands(
     settings : Settings, optional
         Replicates, seed, patients, threads, chunk, width. ``keep_all`` has no effect.
     draws : Draws, optional
-        Replicate k uses draw k mod n; the point values when left out.
+        Replicate k uses draw k mod n; those of the settings when left out, the posterior where one is shipped.
     endpoint : str
         A change from baseline at a visit on a scale on which high is good and the dead have 0: of the ALSFRS-R or one
         of its domains, vital capacity, or strength.
@@ -182,9 +197,10 @@ def estimands(
         If the trial is not randomised, its disease has no deaths that could be left out, the endpoint is another one,
         or no visit lies near that time.
     """
-    s, d, told = settings or Settings(), draws or point_draw(), progress or (lambda stage, fraction: None)
+    s, told = settings or Settings(), progress or (lambda stage, fraction: None)
     if s.replicates < 1:
         raise InputError(f"--replicates {s.replicates} is not positive; use 1 or more")
+    d = draws or s.parameters()
     asked, protocol = _asked(protocol, endpoint, at_years), scaled(protocol, s.patients)
     protocol = protocol.model_copy(update={"instruments": _measuring(protocol, asked.observed)})
     refuse(protocol)
@@ -192,33 +208,44 @@ def estimands(
     treated = [a for a in protocol.arms if a != protocol.control]
     used = min(len(d), s.replicates)
     size = s.chunk or max(1, min(CHUNK, CHUNK_PATIENTS // sum(a.n for a in protocol.arms.values())))
-    parts: list[dict[str, Floats]] = []
-    for k in range(used):
-        told("recruiting", k / used)
+    told("recruiting", 0.0)
+
+    def of_draw(k: int) -> list[dict[str, Floats]]:
         numbers = d[k] | dict(changed or {})
-        recruits = recruit_for(protocol, kernel, d, k, threads=s.threads)
-        mine = list(range(k, s.replicates, used))
+        mine, threads = list(range(k, s.replicates, used)), s.threads if used < s.threads else 1
+        recruits = recruit_for(protocol, kernel, d, k, threads=threads, over=used, keep=used == 1)
+        out = []
         for i in range(0, len(mine), size):
-            told("simulating", (k + i / len(mine)) / used)
-            lived = functools.partial(_lived, recruits, kernel, numbers, s, mine[i : i + size])
-            parts.append(dict(_chunk(protocol, asked, treated, lived)))
+            if used == 1:
+                told("simulating", i / len(mine))
+            lived = functools.partial(_lived, recruits, kernel, numbers, s, mine[i : i + size], threads)
+            out.append(dict(_chunk(protocol, asked, treated, lived)))
+        return out
+
+    parts: list[dict[str, Floats]] = []
+    with ThreadPoolExecutor(max_workers=1 if used < s.threads else s.threads) as pool:
+        for k, found_here in enumerate(pool.map(of_draw, range(used))):
+            told("simulating", (k + 1) / used)
+            parts += found_here
     found = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
-    rows = [_row(key, (arm, protocol.control), asked, found) for arm in treated for key in _KEYS]
+    draw = np.concatenate([np.full(len(range(k, s.replicates, used)), k) for k in range(used)])
+    rows = [_row(key, (arm, protocol.control), asked, found, draw) for arm in treated for key in _KEYS]
     shares = {name: float(x.mean()) for name, x in found.items()}
     return Estimands(
         protocol.protocol, endpoint, asked.years, s.replicates, sum(a.n for a in protocol.arms.values()), tuple(rows),
         {arm: shares[f"alive|{arm}"] for arm in protocol.arms}, {arm: shares[f"both|{arm}"] for arm in treated},
+        used, d.label, tuple(d.labels),
     )  # fmt: skip
 
 
 def _lived(
     recruits: Recruits, kernel: Kernel, numbers: Mapping[str, float], s: Settings, replicates: Sequence[int],
-    protocol: Protocol, changed: Mapping[str, float],
+    threads: int, protocol: Protocol, changed: Mapping[str, float],
 ) -> Analysed:  # fmt: skip
     """Conduct a trial with some parameters changed."""
     here = {**numbers, **changed}
     return Analysed(
-        conduct(protocol, recruits, kernel, here, s.seed, replicates=replicates, threads=s.threads).tables, protocol
+        conduct(protocol, recruits, kernel, here, s.seed, replicates=replicates, threads=threads).tables, protocol
     )
 
 
@@ -372,8 +399,9 @@ _KEYS: tuple[tuple[str, str, str | None, str, str], ...] = (
 
 
 def _row(
-    key: tuple[str, str, str | None, str, str], arm: tuple[str, str], asked: _Asked, found: Mapping[str, Floats]
-) -> Estimand:
+    key: tuple[str, str, str | None, str, str], arm: tuple[str, str], asked: _Asked, found: Mapping[str, Floats],
+    draw: NDArray[np.int64],
+) -> Estimand:  # fmt: skip
     estimand, name, true, how, unit = key
     told = {"points": asked.unit, "a year": f"{asked.unit}/y"}.get(unit, unit)
     values = found[f"{name}|{arm[0]}"]
@@ -387,4 +415,6 @@ def _row(
         if len(gap) > 1:
             bias, mcse = number(float(gap.mean())), number(float(gap.std(ddof=1) / np.sqrt(len(gap))))
     missing = int((~seen).sum())
-    return Estimand(estimand, DEATH[estimand], how, arm, told, middle, (low, high), truth, bias, mcse, missing)
+    return Estimand(
+        estimand, DEATH[estimand], how, arm, told, middle, (low, high), truth, bias, mcse, missing, sd_of(values, draw)
+    )

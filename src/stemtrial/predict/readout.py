@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,16 +17,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stemtrial.cohort.recruit import Recruits
 from stemtrial.endpoint import ConfirmedChange, Definition, Events, FirstActivity, definitions, find, needs, readout
 from stemtrial.endpoint.definition import worsening_of
 from stemtrial.endpoint.readout import times_of
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.kernel import Kernel
-from stemtrial.parameters import point_draw
+from stemtrial.parameters import Draws
 from stemtrial.predict.estimate import Analysed, Row, estimate
+from stemtrial.predict.hypotheses import varies
 from stemtrial.predict.obstacles import refuse
-from stemtrial.predict.run import CHUNK, CHUNK_PATIENTS, Settings, scaled
-from stemtrial.predict.summary import summarise
+from stemtrial.predict.recruited import Recruiting, told_of, told_of_all
+from stemtrial.predict.run import CHUNK, CHUNK_PATIENTS, Settings, plan_of, scaled
+from stemtrial.predict.summary import interval_of, summarise
+from stemtrial.predict.uncertainty import set_parts
 from stemtrial.store import ChunkStore, content_hash, digest_tables, map_chunks, package_hash
 from stemtrial.tables import Table, row_of, take
 from stemtrial.therapy import compose
@@ -55,7 +60,10 @@ JUDGED = {
 """The same of definitions that can be held against the truth: confirmed changes of EDSS alone."""
 SHARES = {f"share_{c}": (f"share_{c}", "fraction") for c in CAUSES}
 """The same of all confirmed changes: true axonal loss between reference and confirmation, by cause."""
-_ROW = ("endpoint", "arm", "statistic", "unit", "median", "pi90", "n_replicates", "n_not_estimable", "labels")
+_ROW = (
+    "endpoint", "arm", "statistic", "unit", "median", "pi90", "interval", "sd", "n_replicates", "n_draws",
+    "n_not_estimable", "labels",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -70,8 +78,8 @@ class Readout:
         A row for each definition, arm and statistic: ``standing`` (``observed``), ``endpoint, label, arm`` (or
         [treated, control]), ``statistic`` (``count`` of patients with an event, ``at_risk``: patients who could have
         one, ``km_probability`` at the end of follow-up, ``hazard_ratio``, ``kappa`` with the reference), ``unit,
-        median, pi90`` over replicates,
-        ``n_replicates, n_not_estimable, labels``. Definitions by the probability in the control arm, falling.
+        median, pi90`` over replicates, ``interval, sd, n_replicates, n_draws, n_not_estimable, labels``. Definitions
+        by the probability in the control arm, falling.
     truth : list of dict
         The same with ``standing`` ``truth``, which no trial sees: ``true_changes, sensitivity, predictive_value`` and
         ``share_<cause>``.
@@ -220,8 +228,9 @@ def _at_risk(a: Analysed, row: Row) -> NDArray[np.float64]:
 
 
 def read_out(
-    protocol: Protocol, settings: Settings | None = None, *, reference: str | None = None, folder: Path | None = None,
-    runs: Path = Path("runs"), progress: Callable[[str, float], None] | None = None, command: str = "",
+    protocol: Protocol, settings: Settings | None = None, draws: Draws | None = None, *, reference: str | None = None,
+    folder: Path | None = None, runs: Path = Path("runs"), progress: Callable[[str, float], None] | None = None,
+    command: str = "",
 ) -> Readout:  # fmt: skip
     """Conduct a trial and read it out under every time-to-event definition that it can answer.
 
@@ -231,6 +240,8 @@ def read_out(
         From :func:`stemtrial.trial.protocol.load_protocol`.
     settings : Settings, optional
         Size and seed. Replicate k has the people and the chance of replicate k of :func:`stemtrial.predict.predict`.
+    draws : Draws, optional
+        Replicate k uses draw k mod n; those of the settings when left out, the posterior where one is shipped.
     reference : str, optional
         See :func:`reference_of`.
     folder, runs : Path
@@ -261,13 +272,13 @@ def read_out(
     why = {d.id: unanswerable(d, protocol) for d in times}
     ids = [name for name, reason in why.items() if reason is None]
     observed, truth = rows_of_readout(protocol, ids)
-    draws = point_draw()
+    d = draws or s.parameters()
     plain, kernel = compose(protocol.disease, families_of(protocol), width=s.width), truth_kernel(protocol, s.width)
     identity = {
         "readout": protocol.identity(),
         "reference": compared,
         "kernel": kernel.identity,
-        "draws": draws.identity,
+        "draws": d.identity,
         "seed": s.seed,
         "replicates": s.replicates,
         "version": importlib.metadata.version("stemtrial"),
@@ -276,22 +287,35 @@ def read_out(
     run_id = content_hash(identity)
     target = folder or runs / f"readout-{protocol.protocol}-{run_id[:12]}"
     size = sum(a.n for a in protocol.arms.values())
-    told("recruiting", 0.0)
-    # the people of `run`: recruited without the truth, so that loss by cause counts from randomisation
-    recruits = recruit_for(protocol, plain, draws, threads=s.threads, progress=told)
     chunk = s.chunk or max(1, min(CHUNK, CHUNK_PATIENTS // size, -(-s.replicates // s.threads)))
-    plan = [range(k, min(k + chunk, s.replicates)) for k in range(0, s.replicates, chunk)]
+    plan, used = plan_of(s.replicates, len(d), chunk), min(len(d), s.replicates)
+
+    def look(k: int, alone: bool) -> Recruits:
+        # the people of `run`: recruited without the truth, so that loss by cause counts from randomisation
+        threads, tell = (s.threads, told) if alone or used < s.threads else (1, None)
+        return recruit_for(protocol, plain, d, k, threads=threads, progress=tell, over=used, keep=used == 1)
+
+    recruits = Recruiting(look, Counter(draw for draw, _ in plan))
+    told("recruiting", 0.0)
+    recruits.first()
 
     def compute(i: int) -> dict[str, NDArray[Any]]:
-        known = protocol.disease == TRUTH_OF
-        trial = conduct(protocol, recruits, kernel, draws[0], s.seed, replicates=plan[i], truth=known)
+        draw, replicates = plan[i]
+        people, known = recruits.of(draw), protocol.disease == TRUTH_OF
+        trial = conduct(protocol, people, kernel, d[draw], s.seed, replicates=replicates, truth=known)
         values = read_tables(trial.tables, protocol, ids, [*observed, *truth], compared)
-        return {"values": values, "failed": np.array([trial.failed]), "overflow": np.array([trial.overflow])}
+        recruits.done(draw)
+        told_here = {"failed": np.array([trial.failed]), "overflow": np.array([trial.overflow])}
+        drawn = {f"effects.{k}": np.asarray(v) for k, v in trial.effects.items()}
+        return {"values": values, **told_here, **drawn, **told_of(people)}
 
     store = ChunkStore(target / "chunks", f"{run_id}:{chunk}")
     done = functools.partial(_share_done, told, len(plan))
     parts = [a for _, a in map_chunks(store, range(len(plan)), compute, s.threads, done)]
-    values = np.concatenate([p["values"] for p in parts])
+    order = np.argsort(np.concatenate([replicates for _, replicates in plan]), kind="stable")
+    values = np.concatenate([p["values"] for p in parts])[order]
+    effects = {k: np.concatenate([p[k] for p in parts])[order] for k in parts[0] if k.startswith("effects.")}
+    drawn = {k: effects[f"effects.{k}"] for k in varies({k.removeprefix("effects."): v for k, v in effects.items()})}
     run = {
         "id": run_id,
         "protocol": protocol.protocol,
@@ -303,16 +327,20 @@ def read_out(
         "replicates": s.replicates,
         "seed": s.seed,
         "follow_up_years": protocol.follow_up_days / 365.25,
-        "interval": "sampling",
-        "distinct_recruits": len(recruits),
+        "draws": used,
+        "draws_label": d.label,
+        "interval": interval_of(used, bool(drawn)),
+        "labels": d.labels,
+        "distinct_recruits": told_of_all(parts, plan)["distinct_recruits"],
         "failed_patients": sum(int(p["failed"].sum()) for p in parts),
         "events_overflowed": sum(int(p["overflow"].sum()) for p in parts),
         "digest": digest_tables({"readout": {row.key: values[:, k] for k, row in enumerate([*observed, *truth])}}),
         "command": command,
         "folder": str(target),
     }
-    seen = _rows("observed", observed, values[:, : len(observed)])
-    true = _rows("truth", truth, values[:, len(observed) :])
+    made = functools.partial(_rows, drawn=drawn, used=used, labels=d.labels)
+    seen = made("observed", observed, values[:, : len(observed)])
+    true = made("truth", truth, values[:, len(observed) :])
     rank = {
         r["endpoint"]: r["median"] if r["median"] is not None else -1.0
         for r in seen
@@ -328,10 +356,13 @@ def _share_done(told: Callable[[str, float], None], chunks: int, n: int) -> None
     told("simulating", n / chunks)
 
 
-def _rows(standing: str, rows: list[Row], values: NDArray[np.float64]) -> list[dict[str, Any]]:
+def _rows(
+    standing: str, rows: list[Row], values: NDArray[np.float64], *, drawn: dict[str, NDArray[Any]], used: int,
+    labels: list[str],
+) -> list[dict[str, Any]]:  # fmt: skip
     """Median and 90 % interval over replicates of each row."""
-    made = summarise(rows, values.T, None, n_draws=1, labels=[["point_parameters"]] * len(rows), scored=False)
-    return [
-        {"standing": standing, "label": find(r["endpoint"]).label, "interval": "sampling"} | {k: r[k] for k in _ROW}
-        for r in made
-    ]
+    made = summarise(
+        rows, values.T, None, n_draws=used, trial_effects=bool(drawn), labels=[labels] * len(rows), scored=False
+    )
+    set_parts(made, values.T, drawn, used)
+    return [{"standing": standing, "label": find(r["endpoint"]).label} | {k: r[k] for k in _ROW} for r in made]

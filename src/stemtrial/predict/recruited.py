@@ -68,11 +68,11 @@ def funnel_of(part: Arrays) -> list[tuple[str, int]]:
 
 
 def told_of_all(parts: Sequence[Arrays], plan: Sequence[tuple[int, list[int]]]) -> dict[str, Any]:
-    """Recruits of all draws: the fewest distinct ones, everybody screened, the first warning."""
+    """Recruits of all draws together: distinct ones, everybody screened, the first warning."""
     of_draw = {draw: part for (draw, _), part in zip(plan, parts, strict=True)}
     warnings = [str(p["recruits.warning"][0]) for p in of_draw.values()]
     return {
-        "distinct_recruits": min(int(p["recruits.distinct"][0]) for p in of_draw.values()),
+        "distinct_recruits": sum(int(p["recruits.distinct"][0]) for p in of_draw.values()),
         "screened": sum(int(p["recruits.screened"][0]) for p in of_draw.values()),
         "recruit_warning": next((w for w in warnings if w), None),
     }

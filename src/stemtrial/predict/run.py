@@ -197,13 +197,13 @@ def predict(
     refuse_other_run(target, run_id)
     clock("prepare")
     chunk = s.chunk or max(1, min(CHUNK, CHUNK_PATIENTS // sum(a.n for a in protocol.arms.values())))
-    plan, beside = _plan(s.replicates, len(d), chunk), counterfactual.conducts(protocol)
+    plan, beside = plan_of(s.replicates, len(d), chunk), counterfactual.conducts(protocol)
     used = min(len(d), s.replicates)
 
     def find(k: int, alone: bool) -> Recruits:
-        # many draws run side by side, each on one thread; nothing of theirs is kept but their chunks
+        # many draws run side by side, each on one thread; of them nothing is kept but their chunks
         threads, tell = (s.threads, told) if alone or used < s.threads else (1, None)
-        return recruit_for(protocol, kernel, d.one(k), threads=threads, progress=tell)
+        return recruit_for(protocol, kernel, d, k, threads=threads, progress=tell, over=used, keep=used == 1)
 
     recruits = Recruiting(find, Counter(draw for draw, _ in plan))
     told("recruiting", 0.0)
@@ -302,7 +302,7 @@ class _Clock:
         self._last = now
 
 
-def _plan(replicates: int, draws: int, chunk: int) -> list[tuple[int, list[int]]]:
+def plan_of(replicates: int, draws: int, chunk: int) -> list[tuple[int, list[int]]]:
     """Chunks as (draw, replicates); every chunk is of one draw, replicate k of draw k mod n."""
     out: list[tuple[int, list[int]]] = []
     for draw in range(min(draws, replicates)):

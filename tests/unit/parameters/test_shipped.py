@@ -115,7 +115,7 @@ def test_a_parameter_that_is_no_more_is_left_out_and_labelled(folder):
     table.write_text(text)
     old = json.loads(told.read_text()) | {
         "parameters": "of before",
-        "table": shipped.hashlib.sha256(text.encode()).hexdigest(),
+        "table": hashlib.sha256(text.encode()).hexdigest(),
     }
     told.write_text(json.dumps(old))
     shipped._read.cache_clear()
