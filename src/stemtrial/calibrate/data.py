@@ -157,7 +157,8 @@ def _datum_of_row(name: str, protocol: Protocol, study: Study, row: Row, o: Outc
     lane = lane_of(protocol.disease, families_of(protocol))
     n = patients(o, study, sum(protocol.analysis_set[a] for a in row.arms))
     time = row.time_years or o.time_years
-    years = follow_up(study, time) or (time or protocol.visits.months[-1] / 12) * assumed()["followed"]
+    last = min(max((x.time_years or 0.0 for x in study.outcomes), default=0.0), protocol.visits.months[-1] / 12)
+    years = follow_up(study, time) or (time or last or protocol.visits.months[-1] / 12) * assumed()["followed"]
     scans = len([m for m in protocol.visits.mri_months if m > 0]) or 1
     randomised = protocol.design == "randomised"
     return Datum(
@@ -215,18 +216,18 @@ def _people(name: str, q: Quantity, study: Study, o: Outcome) -> float:
     n = patients(o, study)
     arm = study.arm(o.arms[0]) if len(o.arms) == 1 else None
     stem = name.rpartition(".")[0]
-    if o.n or q.against or not stem:
+    compares = q.against is not None or next(iter(q.find)).startswith("hazard_ratio")
+    if o.n or compares or not stem or name.endswith(".all"):
         return n
     ids = {x.outcome_id: x for x in study.outcomes}
     parts = {
-        k
+        i
         for k, other in quantities(study.disease).items()
-        if k.rpartition(".")[0] == stem and other.against is None
-        for i in other.published
-        if i in ids and (ids[i].arms == o.arms or arm is None or not arm.n)
+        if k.rpartition(".")[0] == stem and other.against is None and not k.endswith(".all")
+        for i, tie in other.published.items()
+        if i in ids and not tie.unlike and (ids[i].arms == o.arms or arm is None or not arm.n)
     }
-    own = "per_" in name or (arm is not None and arm.n and len(parts) < 2)
-    return n if own else n / max(1, len(parts))
+    return float(round(n / max(1, len(parts))))
 
 
 def _datum_of_quantity(name: str, q: Quantity, study: Study, o: Outcome) -> Datum:

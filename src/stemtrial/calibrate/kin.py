@@ -26,7 +26,8 @@ def with_kin(found: Sequence[Datum]) -> list[Datum]:
 
     Of one arm: the standard error times the root of n of its kin (root mean square over data of the same term, an
     assumed standard deviation of that term, data of the same domain and unit, an assumed one of the domain, in this
-    order). Of two arms: from the numbers of both arms, where they are published too, else as of one.
+    order). Of two arms: from the numbers of both arms, where they are published too, else from two data of the same
+    term or more, else an assumed one.
 
     Parameters
     ----------
@@ -48,19 +49,23 @@ def _spreads(found: Sequence[Datum], key: Callable[[Datum], Any]) -> dict[Any, f
     for d in found:
         if d.se is not None and d.kind in NORMAL and "exponential" not in d.spread:
             seen[key(d)].append(d.se**2 * d.n)
-    return {k: math.sqrt(sum(v) / len(v)) for k, v in seen.items()}
+    # a single ratio says little of the error of others: it hangs on how many events there were
+    return {k: math.sqrt(sum(v) / len(v)) for k, v in seen.items() if len(v) > 1 or not k[2]}
 
 
 def _of_kin(d: Datum, tables: Sequence[dict[Any, float]]) -> Datum:
     if d.se is not None or d.kind not in NORMAL:
         return d
     of_term, of_domain = (t.get(key(d)) for t, key in zip(tables, _KEYS, strict=True))
-    mean = d.scale == "identity" and not d.contrast
-    known = assumed().get("sd.age" if d.estimator == "quantile_of_age" else f"sd.{d.term}") if mean else None
-    spread = of_term or known or of_domain
-    told = "assumed" if spread in (None, known) else "of its kin"
-    if spread is None:
-        spread = assumed()["sd_of_ratio"] if d.scale == "log" else assumed()[f"sd.{d.domain}"]
+    known = assumed().get("sd.age" if d.estimator == "quantile_of_age" else f"sd.{d.term}")
+    if d.scale == "log":
+        known = assumed().get(f"sd_of_ratio.{d.domain}")
+    elif d.contrast:  # of a difference: twice that of one of two equal arms
+        known = 2 * (known or assumed()[f"sd.{d.domain}"])
+    elif d.scale == "logit":
+        known = None
+    spread, told = of_term or known or of_domain, "of its kin" if of_term or (of_domain and not known) else "assumed"
+    spread = spread or assumed()[f"sd.{d.domain}"]
     return replace(d, se=spread / math.sqrt(d.n), spread=told)
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from stemtrial.calibrate.choice import BARRED_CELLS, MAX_TIMES, OF_EFFICACY, SUBJECTS, choose
 from stemtrial.calibrate.data import Datum, data, from_scale, on_scale
+from stemtrial.calibrate.kin import with_kin
 from stemtrial.calibrate.spread import assumed, effective_n, half_width, standard_error
 from stemtrial.errors import InputError
 from stemtrial.evidence import studies, study
@@ -277,6 +278,33 @@ def test_parts_of_unknown_size_share_their_whole():
     periods = [d for k, d in EVERY.items() if k.startswith("shirani2012_bc_trends#")]
     assert len(periods) == 4
     assert sum(d.n for d in periods) == pytest.approx(2236, abs=4)
+    sites = [d for d in EVERY.values() if d.quantity.startswith("alive_3y.") and d.study == "italian_register_supp"]
+    assert len(sites) == 3
+    assert len({d.n for d in sites}) == 1
+    assert EVERY["italian_register_supp#8"].n == 61  # on record
+    assert EVERY["renoux2007_pediatric#11"].n == 1775
+    assert EVERY["fujimura2011_spread#8"].n == 32  # the arm's own
+    assert EVERY["tremlett2009_bc_relapse_impact#1"].n == 2477  # compares people of the whole
+
+
+def test_a_contrast_takes_its_error_from_its_arms():
+    ratio = EVERY["polman2006_affirm#8"]  # printed bare; both rates have intervals
+    treated, control = (np.log(hi / lo) / 3.919928 for lo, hi in ((0.19, 0.28), (0.62, 0.87)))
+    assert ratio.spread == "of its arms"
+    assert ratio.se == pytest.approx(np.hypot(treated, control), rel=1e-3)
+    difference = EVERY["edaravone2017_study19#3"]
+    assert difference.se == pytest.approx(np.hypot(0.64, 0.66))
+
+
+def test_a_number_without_error_takes_that_of_its_kin():
+    bare = datum(outcome_id="x#1", term="edss", domain="disability", kind="normal", scale="identity", n=100.0)
+    kin = [dataclasses.replace(bare, outcome_id=f"x#{k}", se=se, spread="interval") for k, se in ((2, 0.1), (3, 0.2))]
+    told = with_kin([dataclasses.replace(bare, se=None), *kin])
+    assert told[0].se == pytest.approx(np.sqrt((0.1**2 + 0.2**2) / 2))
+    assert told[0].spread == "of its kin"
+    assert told[1:] == kin
+    alone = with_kin([dataclasses.replace(bare, se=None)])[0]
+    assert (alone.se, alone.spread) == (pytest.approx(assumed()["sd.edss"] / 10), "assumed")
 
 
 def test_assumed_spreads_say_so():
