@@ -214,7 +214,7 @@ def forest(endpoint: str, family: Family | None = None, statistic: str | None = 
     return Forest(wanted, family, statistic, tuple(panels))
 
 
-def _treatment(s: Study, arm_ids: Iterable[str], full: bool = True) -> str:
+def treatment_of(s: Study, arm_ids: Iterable[str], full: bool = True) -> str:
     """Treatment that the arms share, else the treatments joined; ``full=False`` gives the class (dmt, placebo)."""
     ids = tuple(arm_ids)
     named = [a for a in s.arms if a.id in ids or any(is_pooled_arm(i) and s.arm(i) is None for i in ids)]
@@ -222,19 +222,25 @@ def _treatment(s: Study, arm_ids: Iterable[str], full: bool = True) -> str:
     return " + ".join(sorted({n if full else n.split(":")[0] for n in names})) or "unspecified"
 
 
-def _comparison(s: Study, o: Outcome) -> str:
+def comparison_of(s: Study, o: Outcome) -> str:
+    """What is compared: treatment against class of control, a change within a treatment, or the treatment alone."""
     if len(o.arms) == 2 and o.statistic in _CONTRASTS | {"direction_only", "p_only"}:
-        return f"{_treatment(s, o.arms[:1])} vs {_treatment(s, o.arms[1:], full=False)}"
-    label = _treatment(s, o.arms)
+        return f"{treatment_of(s, o.arms[:1])} vs {treatment_of(s, o.arms[1:], full=False)}"
+    label = treatment_of(s, o.arms)
     return f"within {label}" if o.statistic in _CONTRASTS else label
+
+
+def horizon_years(time_years: float | None) -> float | None:
+    """Horizon at which follow-ups compare: the nearest year, the nearest half year below nine months."""
+    if time_years is None:
+        return None
+    return float(round(time_years)) if time_years >= 0.75 else round(2 * time_years) / 2
 
 
 def _row(s: Study, o: Outcome, t: Term) -> ForestRow:
     statistic = comparable_statistic(o)
     effect = effect_of(o)
-    horizon = None
-    if t.timed and statistic in _CUMULATIVE and o.time_years is not None:
-        horizon = float(round(o.time_years)) if o.time_years >= 0.75 else round(2 * o.time_years) / 2
+    horizon = horizon_years(o.time_years) if t.timed and statistic in _CUMULATIVE else None
     standing: Standing
     if o.role == "sealed":
         standing, why = "sealed", "values withheld until predicted"
@@ -260,7 +266,7 @@ def _row(s: Study, o: Outcome, t: Term) -> ForestRow:
         disease=s.disease,
         cohort=s.cohort,
         arms=o.arms,
-        comparison=_comparison(s, o),
+        comparison=comparison_of(s, o),
         endpoint=o.endpoint,
         definition=o.definition,
         time_years=o.time_years,

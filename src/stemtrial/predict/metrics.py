@@ -56,7 +56,7 @@ def finite(values: ArrayLike) -> Floats:
     x = np.sort(np.asarray(values, float).ravel())
     x = x[~np.isnan(x)]
     seen = x[np.isfinite(x)]
-    return np.clip(x, seen[0], seen[-1]) if len(seen) else seen
+    return np.asarray(np.clip(x, seen[0], seen[-1]) if len(seen) else seen, float)
 
 
 def crps(values: ArrayLike, y: float, *, fair: bool = True) -> float:

@@ -202,8 +202,8 @@ def verdict(rows: Sequence[Row], judged_from: int = POOLED_FROM, seed: int = 0) 
     rows : sequence of dict
         As for :func:`coverage`, with ``crps, crps_meta, crps_no_change`` (None where there is no such forecast).
     judged_from : int
-        Cohorts that it takes; with fewer the numbers stand without a verdict. It holds for each ratio too, over the
-        cohorts for which that naive forecaster has a forecast.
+        Cohorts that it takes; with fewer the numbers stand without a verdict. A naive forecaster has no forecast of
+        some outcomes: a ratio is judged where the whole is, if it has at least 15 cohorts (:data:`JUDGED_FROM`).
     seed : int
         Of the cluster bootstrap.
 
@@ -226,7 +226,7 @@ def verdict(rows: Sequence[Row], judged_from: int = POOLED_FROM, seed: int = 0) 
     for column, name in NAIVE.items():
         own, other = ([np.nan if r.get(c) is None else r[c] for r in heads] for c in ("crps", column))
         found = ratios[column] = ratio(own, other, [r["cohort"] for r in heads], seed)
-        ends, enough = found["ci80"], found["cohorts"] >= judged_from
+        ends, enough = found["ci80"], covered["judged"] and found["cohorts"] >= JUDGED_FROM
         met = bool(found["ratio"] < RATIO_BELOW and ends[1] < RATIO_BOUND) if enough and ends else None
         told = f"CRPS ratio to {name} below {RATIO_BELOW:g}, its 80 % upper bound below {RATIO_BOUND:g}"
         rules.append(_rule(told, found["ratio"], ends, found["cohorts"], met))

@@ -11,7 +11,18 @@ from hypothesis import strategies as st
 
 from stemtrial.evidence import Outcome, studies, study
 from stemtrial.predict.estimate import Row
-from stemtrial.predict.score import coverage, coverages, declare, horizon_of, order, why_no_headline
+from stemtrial.predict.score import (
+    LANES,
+    coverage,
+    coverages,
+    declare,
+    horizon_of,
+    order,
+    patients_of,
+    verdict,
+    verdicts,
+    why_no_headline,
+)
 from stemtrial.predict.summary import z_of
 
 
@@ -218,3 +229,92 @@ def test_z_is_absent_where_it_would_say_nothing():
     made = Row("relapse_rate", "rate", "a", None, "rate_per_year", "1/y", "s#1")
     assert z_of(recalled, made, np.array([0.1, 0.2, 0.3])) is None
     assert z_of(None, made, np.array([0.1, 0.2, 0.3])) is None
+
+
+# -- the verdict -------------------------------------------------------------------------------------------------------
+def scored(cohorts, own=1.0, other=2.0, calibrated=True, lane="MS drugs", role="test"):
+    """Ten outcomes a cohort, as calibrated as can be: nine inside 90 %, five inside 50 %."""
+    rows = []
+    for c in range(cohorts):
+        for k in range(10):
+            made = row(f"s#{k}", f"{lane}{c}", agrees=not calibrated or k > 0, inside50=k > 4, role=role)
+            rows.append(made | {"crps": own, "crps_meta": other, "crps_no_change": other, "lane": lane})
+    rng = np.random.default_rng(3)
+    for r in rows:
+        r["pit"] = float(rng.random())
+    return marked(rows)
+
+
+def test_a_right_and_skilled_model_passes():
+    told = verdict(scored(25))
+    assert told["passed"] is True
+    assert [r["met"] for r in told["rules"]] == [True] * 4
+    assert told["ratios"]["crps_meta"]["ratio"] == pytest.approx(0.5)
+    assert told["coverage"]["by_pit50"] == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("rows", "met"),
+    [
+        (scored(25, calibrated=False), [False, True, True, True]),
+        (scored(25, own=2.0, other=1.0), [True, True, False, False]),
+        (scored(24), [None] * 4),
+        ([], [None] * 4),
+    ],
+)
+def test_each_rule_fails_by_itself(rows, met):
+    told = verdict(rows)
+    assert [r["met"] for r in told["rules"]] == met
+    assert told["passed"] is (False if False in met else None)
+
+
+def test_a_ratio_that_might_be_above_one_fails():
+    """Half of the cohorts better, half worse by a little less: below 1, and its bound is not below 1.05."""
+    rows = scored(26)
+    for r in rows:
+        r["crps_meta"] = 2.1 if int(r["cohort"].removeprefix("MS drugs")) % 2 else 0.5
+    told = verdict(rows)
+    assert told["ratios"]["crps_meta"]["ratio"] < 1
+    assert [r["met"] for r in told["rules"]] == [True, True, False, True]
+
+
+def test_naive_forecasts_that_are_missing_are_counted_and_few_cohorts_are_not_judged():
+    rows = scored(25)
+    for r in rows:
+        if int(r["cohort"].removeprefix("MS drugs")) > 10:
+            r["crps_no_change"] = None
+    told = verdict(rows)
+    assert told["ratios"]["crps_no_change"]["left_out"] == 140
+    assert [r["met"] for r in told["rules"]] == [True, True, True, None]
+    assert told["passed"] is None
+
+
+def test_verdicts_are_told_by_lane_of_the_test_studies():
+    rows = scored(15) + scored(14, lane="ALS") + scored(30, role="fit", own=9.0)
+    told = verdicts(rows)
+    assert told["all"]["coverage"]["cohorts"] == 29
+    assert told["all"]["passed"]
+    assert set(told["lane"]) == set(LANES)
+    assert told["lane"]["MS drugs"]["passed"] is True
+    assert told["lane"]["ALS"]["passed"] is None
+
+
+def test_headlines_without_a_prediction_are_counted():
+    rows = [row("hauser2017_opera#7", "opera", agrees=None), row("hauser2017_opera#37", "opera")]
+    declare(rows, studies())
+    told = coverage(rows)
+    assert (told["outcomes"], told["not_estimable"]) == (1, 1)
+
+
+def test_no_serious_event_in_a_small_arm_is_no_headline_though_only_the_arm_tells_its_size():
+    s = study("petrou2020_brain")
+    o = next(o for o in s.outcomes if o.outcome_id == "petrou2020_brain#9")
+    assert (o.value, o.n) == (0, None)
+    assert why_no_headline(o, s) == "no event in fewer than 30 patients"
+
+
+def test_patients_of_an_outcome():
+    s = study("burt2019_mist")
+    by = {o.outcome_id: o for o in s.outcomes}
+    assert patients_of(s, by["burt2019_mist#1"]) == 103
+    assert patients_of(s, by["burt2019_mist#9"]) == sum(a.n_analysed or a.n for a in s.arms)
