@@ -73,4 +73,4 @@ def test_peak_memory_is_the_own_one_and_not_inherited():
 def test_command_line_names_what_it_measures():
     command = [sys.executable, "-m", "benchmarks", "--help"]
     told = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    assert "{kernel,trial,endpoint,analysis}" in told
+    assert "{kernel,recruiting,trial,endpoint,analysis}" in told
