@@ -57,8 +57,10 @@ PRIOR_DF = 4
 
 The variance of two or three studies alone is 0 as often as not, or gives a t distribution without a mean."""
 WIDER = 1.2
-"""Factor on the spread between studies: with it half of the outcomes of fit cohorts, each forecast without its own
-cohort, lie inside the 50 % interval of the meta-analytic forecast (by PIT 0.51, without it 0.43; of no change 0.48 and 0.40). Set on fit alone."""
+"""Factor on the spread between studies, set on fit cohorts alone, each forecast without its own rows.
+
+With it 0.51 (meta-analytic) and 0.48 (no change) of their outcomes lie inside the 50 % interval by PIT; without it 0.43
+and 0.40."""
 TAIL = 0.995
 """Quantile at which the t distribution is cut off: a rate whose logarithm has its tails would have no mean."""
 ENOUGH = 3
