@@ -292,7 +292,7 @@ def show_cohort(name: str, threads: int, as_json: bool, draws: int | None = None
             told("recruiting", k / len(drawn))
             tell = told if len(drawn) == 1 else None
             found = recruit_for(
-                p, kernel, drawn.one(k), threads=threads, progress=tell, over=len(drawn), keep=len(drawn) == 1
+                p, kernel, drawn, k, threads=threads, progress=tell, over=len(drawn), keep=len(drawn) == 1
             )
             people.append(found)
     first, distinct = sum(r.screened for r in people), sum(len(r) for r in people)
