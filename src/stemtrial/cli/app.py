@@ -121,31 +121,47 @@ def check(protocol: ProtocolName, json: Json = False) -> None:
 
 @app.command()
 def scorecard(
-    disease: Annotated[str, typer.Option(metavar="ms|als", help="Disease.")] = "ms",
+    disease: Annotated[str, typer.Option(metavar="ms|als|all", help="Disease.")] = "all",
     family: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="drugs, ahsct, msc, nsc, opc, astrocyte or treg: only such therapies."),
+        typer.Option(
+            metavar="NAME",
+            help="Only a lane (ms-drugs, natural-history, ahsct, cells, als), or a family of therapies (drugs, ahsct, "
+            "msc, nsc, opc, astrocyte, treg).",
+        ),
     ] = None,
-    replicates: Annotated[int, typer.Option(metavar="R", help="Repetitions of each trial.")] = 100,
-    draws: Drawn = None,
+    replicates: Annotated[
+        int | None,
+        typer.Option(metavar="R", help="Repetitions of each trial; else 2 a draw, with --draws 4, 100 or more."),
+    ] = None,
+    draws: Annotated[
+        int | None, typer.Option(metavar="D", help="The first D draws of the posterior; else all.")
+    ] = None,
     point: Point = False,
     seed: Seed = 1,
     threads: Threads = None,
-    blind: Annotated[bool, typer.Option("--blind", help="Only sealed studies: predict, compare nothing.")] = False,
+    blind: Annotated[
+        bool, typer.Option("--blind", help="Predict what nobody has seen, into validation/blind; compare nothing.")
+    ] = False,
+    every: Annotated[
+        bool, typer.Option("--every", help="Also run what nobody reads: context, and outcomes predicted twice.")
+    ] = False,
     out: Annotated[
-        str | None, typer.Option("--out", "-o", metavar="DIR", help="Folder; else runs/scorecard-<disease>.")
+        str | None,
+        typer.Option("--out", "-o", metavar="DIR", help="Folder of the runs; else runs/scorecard-<disease>."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Predict every study that has a protocol, and score the predictions: misses first, coverage, what is missing.
+    """Predict every study that has a protocol, and natural history, and score that: misses first, coverage, skill.
 
-    Writes scorecard.json, scorecard.html and a run folder for each protocol; a finished protocol is read back.
+    Writes scorecard.json, scorecard.html and a run folder for each protocol; a finished protocol is read back. With
+    --blind it writes predictions of sealed studies and of trials without results, and overwrites none.
     """
     from stemtrial.cli.running import Options
-    from stemtrial.cli.scoring import show_scorecard
+    from stemtrial.cli.scoring import show_scorecard, size_of
 
-    options = Options.checked(out, None, replicates, draws, point, seed, threads, None, json)
-    raise typer.Exit(show_scorecard(disease, family, blind, options))
+    options = Options.checked(out, None, *size_of(replicates, draws, point), point, seed, threads, None, json)
+    raise typer.Exit(show_scorecard(disease, family, blind, every, options))
 
 
 @app.command()

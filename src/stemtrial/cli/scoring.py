@@ -28,11 +28,34 @@ from stemtrial.report.words import (
     years,
 )
 
+NATURAL = "natural history"
+ROLES = {"test": "Held out (test)", "fit": "Fitted to (fit)"}
+BLIND = Path("validation") / "blind"
+"""Where blind predictions are written, below the working directory."""
+ALL_DRAWS, SOME_DRAWS = 2, 4
+"""Replicates a draw, of the whole posterior and of some draws of it."""
 SHOWN = 25
 """Rows of the table of misses on the screen; the page and the JSON hold all."""
 
 
-def show_scorecard(disease: str, family: str | None, blind: bool, o: Options) -> int:
+def size_of(replicates: int | None, draws: int | None, point: bool) -> tuple[int, int | None]:
+    """Return replicates and draws of a scorecard, where they are left out.
+
+    Of all draws of the posterior, two replicates each; of the first so many, four each, and no fewer than a hundred
+    replicates, which is what the point values get.
+    """
+    from stemtrial.parameters import is_shipped, posterior
+
+    if draws is None and not point and is_shipped():
+        every = len(posterior())
+        draws = every if replicates is None else min(every, replicates)
+        return replicates or ALL_DRAWS * draws, draws
+    return replicates or max(FEW_REPLICATES, SOME_DRAWS * (draws or 1)), draws
+
+
+def show_scorecard(
+    disease: str, family: str | None, blind: bool, every: bool, o: Options
+) -> int:  # fmt: skip
     """Run the scorecard, write ``scorecard.json`` and ``scorecard.html``, print it; return the exit status.
 
     1 if a protocol failed for a reason that is no input of the user, else 0.
@@ -42,26 +65,24 @@ def show_scorecard(disease: str, family: str | None, blind: bool, o: Options) ->
     InputError
         If the disease or family is unknown, or nothing can be run.
     """
-    from stemtrial.predict import Settings
-    from stemtrial.predict.families import families
+    from stemtrial.predict.lanes import Choice
     from stemtrial.predict.scorecard import scorecard
     from stemtrial.report.scorecard import write_scorecard
     from stemtrial.store import write_atomic
 
     try:
-        families(disease, family)
+        Choice(disease, family)
     except InputError as e:
         raise InputError(f"--{e}") from None
+    if blind:
+        return _show_blind(disease, family, o)
     folder = Path(o.out) if o.out else Path("runs") / f"scorecard-{disease}"
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--out {folder} is a file; name a folder")
     with _Told() as told:
-        card = scorecard(
-            Settings(replicates=o.replicates, seed=o.seed, threads=o.threads), folder,
-            disease=disease, family=family, blind=blind, told=told,
-        )  # fmt: skip
-    if not card["protocols"] and not card["not_run"]:
-        raise InputError(_nothing(disease, family, blind))
+        card = scorecard(o.settings(), folder, disease=disease, family=family, every=every, told=told)
+    if not card["rows"] and not card["not_run"]:
+        raise InputError(_nothing(disease, family))
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / "scorecard.json", json.dumps(text.finite(card), indent=1, allow_nan=False).encode())
     write_scorecard(card, folder / "scorecard.html")
@@ -72,18 +93,50 @@ def show_scorecard(disease: str, family: str | None, blind: bool, o: Options) ->
     return 1 if any(n["fault"] for n in card["not_run"]) else 0
 
 
-def _nothing(disease: str, family: str | None, blind: bool) -> str:
+def _show_blind(disease: str, family: str | None, o: Options) -> int:
+    """Write blind predictions into ``validation/blind``; return the exit status."""
+    from stemtrial.predict.blind import blind_predictions
+
+    if family is not None or disease != "all":
+        raise InputError("--blind predicts every sealed study; leave out --family and --disease")
+    draws = o.settings().parameters()
+    command = f"stemtrial scorecard --blind{o.size}"
+    with _Told() as told:
+        folder, data = blind_predictions(
+            o.settings(), Path(o.out) if o.out else Path("runs") / "scorecard-all", BLIND, draws, command=command,
+            told=told,
+        )  # fmt: skip
+    if o.json:
+        text.print_json(data)
+        return 1 if any(n["fault"] for n in data["not_run"]) else 0
+    n = data["outcomes"]
+    text.say(f"Blind predictions with {data['provenance']['posterior']}", style="bold")
+    more = f", and {len(data['without_results'])} estimates of trials without results"
+    text.say(f"{n['predicted']} of {n['sealed']} outcomes of sealed studies{more}")
+    for title, rows in (("Not run", data["not_run"]), ("Not predicted", data["not_predicted"])):
+        if rows:
+            text.heading(f"{title} ({len(rows)})")
+            for reason, k in Counter(r["reason"] for r in rows).most_common():
+                text.note(f"{count(k)}: {reason}")
+    text.heading("Written")
+    text.whole(f"  {folder / 'predictions.json'}\n  {folder / 'README.md'}")
+    text.say(f"\n{data['disclaimer']}", style="dim")
+    return 1 if any(n["fault"] for n in data["not_run"]) else 0
+
+
+def _nothing(disease: str, family: str | None) -> str:
     """Why nothing can be scored, and what can be done instead."""
     from stemtrial.therapy import FAMILIES
     from stemtrial.trial.entry import families_of
     from stemtrial.trial.protocol import load_protocol, protocol_names
 
-    if not blind and family in FAMILIES:
+    if family in FAMILIES:
         found = [load_protocol(n) for n in protocol_names()]
-        untried = [p.protocol for p in found if p.disease == disease and family in families_of(p)]
+        untried = [p.protocol for p in found if disease in ("all", p.disease) and family in families_of(p)]
         told = f"; what it predicts without human data: stemtrial run {untried[0]}" if untried else ""
-        return f"no published trial of family '{family}' in {disease.upper()} is there to score{told}"
-    return "no protocol fits; leave out --family or --blind"
+        of_disease = f" in {disease.upper()}" if disease != "all" else ""
+        return f"no published trial of family '{family}'{of_disease} is there to score{told}"
+    return "no protocol fits; leave out --family"
 
 
 class _Told:
@@ -110,15 +163,26 @@ class _Told:
 
         def told(stage: str, fraction: float) -> None:
             if not begun:  # a run that is read back shows no bar and compiles nothing
-                from stemtrial.therapy import compose
-                from stemtrial.trial.entry import families_of
-                from stemtrial.trial.protocol import load_protocol
-
-                self._open = progress(compose(load_protocol(name).disease, families_of(load_protocol(name))))
+                self._open = progress(_kernel_of(name))
                 begun.append(self._open.__enter__())
             begun[0](stage, fraction)
 
         return told
+
+
+def _kernel_of(name: str) -> Any:
+    """Kernel of a protocol, or of the natural history of a disease."""
+    from stemtrial.therapy import compose
+    from stemtrial.trial.entry import families_of
+    from stemtrial.trial.protocol import load_protocol
+
+    if name.startswith(NATURAL):
+        from stemtrial.predict.natural_history import nature_of
+
+        disease = name.removeprefix(f"{NATURAL}, ")
+        return compose(disease, nature_of(disease).families)
+    protocol = load_protocol(name)
+    return compose(protocol.disease, families_of(protocol))
 
 
 def _show(card: Mapping[str, Any], folder: Path, *, few: bool) -> None:
@@ -126,11 +190,11 @@ def _show(card: Mapping[str, Any], folder: Path, *, few: bool) -> None:
     headlines = [r for r in rows if r["headline"]]
     misses = [r for r in headlines if r["agrees"] is False]
     s = card["settings"]
-    text.say(f"Scorecard of {DISEASES[s['disease']]}", style="bold")
-    text.say(
-        f"{len(card['protocols'])} protocols at the published size, {count(s['replicates'])} replicates each, "
-        f"seed {s['seed']}" + (f", family {s['family']}" if s["family"] else "") + (", sealed only" * s["blind"])
-    )
+    of = " and ".join(DISEASES[d] for d in (("ms", "als") if s["disease"] == "all" else (s["disease"],)))
+    text.say(f"Scorecard of {of}", style="bold")
+    drawn = "the point values" if s["draws"] == 1 else f"{count(s['draws'])} draws of {s['draws_label']}"
+    size = f"{len(card['protocols'])} protocols at the published size, {count(s['replicates'])} replicates each"
+    text.say(f"{size} over {drawn}, seed {s['seed']}" + (f", family {s['family']}" if s["family"] else ""))
     if headlines:
         lie = "lies outside its" if len(misses) == 1 else "lie outside their"
         text.heading(f"Misses: {len(misses)} of {len(headlines)} headlines {lie} 90 % interval")
@@ -138,17 +202,24 @@ def _show(card: Mapping[str, Any], folder: Path, *, few: bool) -> None:
             _table(misses[:SHOWN])
         if len(misses) > SHOWN:
             text.note(f"and {len(misses) - SHOWN} more, on the page")
-        text.heading("Coverage: how often the intervals hold the published value, each cohort counting once")
-        text.table(
-            ["", "90 %", "50 %", "cohorts", "outcomes"],
-            [_coverage(which, c) for which, c in _groups(card["coverage"])],
-            right=[1, 2, 3, 4],
-        )
+        for role in ("test", "fit"):
+            found = [g for g in card["groups"] if g["role"] == role]
+            if not found:
+                continue
+            text.heading(f"{ROLES[role]}: coverage, and CRPS against the naive forecasters, each cohort counting once")
+            text.table(
+                ["", "90 %", "50 %", "CRPS / meta-analysis", "CRPS / no change", "cohorts", "outcomes"],
+                [_group(g) for g in found if g["by"] in ("all", "lane", "family")],
+                right=[1, 2, 3, 4, 5, 6],
+            )
+        _verdict(card["verdicts"]["test"]["all"])
     sealed = [r for r in rows if r["role"] == "sealed"]
     if sealed:
         text.heading(f"Sealed: predicted, nothing to compare with yet ({len(sealed)})")
-        if s["blind"]:
-            _table(sealed)
+    if card["skipped"]:
+        text.heading(f"Skipped ({len(card['skipped'])}; --every runs them)")
+        for reason, n in Counter(r["reason"] for r in card["skipped"]).most_common():
+            text.note(f"{count(n)}: {reason}")
     if card["not_run"]:
         text.heading(f"Not run ({len(card['not_run'])})")
         for n in card["not_run"]:
@@ -157,8 +228,9 @@ def _show(card: Mapping[str, Any], folder: Path, *, few: bool) -> None:
     for reason, n in Counter(r["reason"] for r in card["not_predicted"]).most_common():
         text.note(f"{count(n)}: {reason}")
     text.heading("Mind")
-    held = interval_words(s["interval"]) + (" only" if "+" not in s["interval"] else ", not parameters")
-    told = [f"intervals hold {held}: what is not known about the parameters would make them wider"]
+    told = [f"intervals hold {interval_words(s['interval'])}"]
+    if "parameters" not in s["interval"]:
+        told[0] += ", not parameters: what is not known about these would make them wider"
     told += [f"{s['replicates']} replicates are few: the ends of the intervals are rough; use 100 or more"] * few
     told += ["patients at baseline are context and are not scored"]
     text.bullets(told)
@@ -172,7 +244,7 @@ def _table(rows: list[Mapping[str, Any]]) -> None:
         ["trial", "endpoint", "who", "predicted, 90 %", "published", "z", "role"],
         [
             [
-                r["protocol"],
+                r["protocol"] or r["study"],
                 f"{r['endpoint']}: {statistic(r['statistic'], r['endpoint'])}",
                 ", ".join(p for p in (r["arms"], years(r["time_years"])) if p)
                 + f" {NO_HUMAN_DATA_MARK}" * (NO_HUMAN_DATA in r["labels"]),
@@ -195,16 +267,35 @@ def _interval(row: Mapping[str, Any], pi90: Sequence[Any]) -> str:
     return told.replace("–", "not reached") if row["statistic"] == "median" else told
 
 
-def _groups(coverage: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    out = [("all headlines", coverage["all"])]
-    kinds = (("role", "role"), ("therapy", "therapy"), ("family", "outcomes of"))
-    return out + [(f"{said} {name}", c) for key, said in kinds for name, c in coverage[key].items()]
+def _verdict(v: Mapping[str, Any]) -> None:
+    """Print the rules of acceptance on all test cohorts."""
+    words = {True: "met", False: "not met", None: "not judged"}
+    text.heading(f"Rules of acceptance, test cohorts together: {words[v['passed']].replace('not met', 'failed')}")
+    for rule in v["rules"]:
+        ends = rule["interval"]
+        interval = f" ({number(ends[0])} to {number(ends[1])})" if ends else ""
+        told = "–" if rule["value"] is None else number(rule["value"])
+        text.note(f"{words[rule['met']]}: {rule['rule']}: {told}{interval}, {count(rule['cohorts'])} cohorts")
 
 
-def _coverage(which: str, c: Mapping[str, Any]) -> list[str]:
+def _group(g: Mapping[str, Any]) -> list[str]:
     def percent(x: float | None) -> str:
         return "–" if x is None else f"{100 * x:.0f} %"
 
-    ci = c["ci90_of_90"]
-    interval = f" ({100 * ci[0]:.0f} to {100 * ci[1]:.0f})" if ci else ""
-    return [which, percent(c["inside90"]) + interval, percent(c["inside50"]), count(c["cohorts"]), count(c["outcomes"])]
+    def ratio(r: Mapping[str, Any]) -> str:
+        if r["ratio"] is None:
+            return "–"
+        return number(r["ratio"]) + (f" ({number(r['ci80'][0])} to {number(r['ci80'][1])})" if r["ci80"] else "")
+
+    c, ends = g["coverage"], g["coverage"]["ci90_of_90"]
+    interval = f" ({100 * ends[0]:.0f} to {100 * ends[1]:.0f})" if ends else ""
+    name = {"all": "all headlines", "lane": g["name"], "family": f"outcomes of {g['name']}"}[g["by"]]
+    ratios = [ratio(g["ratios"][k]) for k in ("crps_meta", "crps_no_change")]
+    return [
+        name,
+        percent(c["inside90"]) + interval,
+        percent(c["inside50"]),
+        *ratios,
+        count(c["cohorts"]),
+        count(c["outcomes"]),
+    ]

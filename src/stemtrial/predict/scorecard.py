@@ -1,101 +1,119 @@
-"""The scorecard: every packaged protocol that reproduces a study, run or read back, beside what was published."""
+"""The scorecard: every packaged protocol that reproduces a study, and natural history, beside what was published."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
 
 from stemtrial.errors import InputError
 from stemtrial.evidence import Outcome, Study, studies, term_of
 from stemtrial.evidence.schema import VALUELESS_STATISTICS
+from stemtrial.parameters import Draws
+from stemtrial.predict.entered import Entry, entries
 from stemtrial.predict.estimate import STATISTICS
-from stemtrial.predict.families import families, families_of, families_of_study, families_of_therapies
+from stemtrial.predict.families import FAMILIES, families_of, families_of_study
 from stemtrial.predict.labels import arm_labels, spoken_arm
+from stemtrial.predict.lanes import NATURAL, Choice, lane_of, phenotype_of
 from stemtrial.predict.misses import why
-from stemtrial.predict.obstacles import refuse
+from stemtrial.predict.natural_history import quantities
+from stemtrial.predict.natural_rows import natural_rows
+from stemtrial.predict.natural_rows import phenotype_of as phenotype_of_people
 from stemtrial.predict.page import DISCLAIMER
 from stemtrial.predict.rows import POOLED
 from stemtrial.predict.run import Settings, predict, run_id_of
-from stemtrial.predict.score import Row, Z, coverages, declare, family_of, order
+from stemtrial.predict.score import Row, Z, coverages, declare, family_of, order, verdicts
+from stemtrial.predict.scored import groups, joint_ranks, score
 from stemtrial.predict.summary import interval_of
-from stemtrial.trial.protocol import Protocol, load_protocol, protocol_names
-from stemtrial.trial.source import load_yaml
+from stemtrial.trial.protocol import Protocol
 
-_GIVEN = frozenset(s for s in STATISTICS.values()) | {"count", "mean_change", "median_change", "relative_change"}
+Floats = NDArray[np.float64]
 Told = Callable[[str, int, int], Callable[[str, float], None]]
+MOST_COHORTS = 200
+"""Registries that are simulated at the most; draws beyond are left out of natural history."""
+_GIVEN = frozenset(s for s in STATISTICS.values()) | {"count", "mean_change", "median_change", "relative_change"}
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One protocol of the scorecard: its name, the study it reproduces, and either what is run or why it is not."""
+class Predicted:
+    """Everything that was predicted.
 
-    name: str
-    study: str
-    protocol: Protocol | None
-    reason: str | None
-
-
-def entries(
-    family: str | None = None, blind: bool = False, names: Sequence[str] | None = None, disease: str = "ms"
-) -> list[Entry]:
-    """Return the protocols that a scorecard covers, those that cannot be run among them.
-
-    Parameters
+    Attributes
     ----------
-    family : str, optional
-        Only protocols with such a therapy, of :data:`~stemtrial.predict.families.FAMILIES`; all when left out.
-    blind : bool
-        Only protocols of sealed studies.
-    names : sequence of str, optional
-        Protocols by name or path; all packaged ones when left out.
-    disease : {"ms", "als"}
-        Only protocols of studies of that disease.
-
-    Raises
-    ------
-    InputError
-        If the disease or the family is unknown.
+    entries : list of Entry
+        Protocols that were asked for.
+    rows : list of dict
+        Predictions of published outcomes, once each, as of ``estimates.json`` with ``role, cohort, family, term, lane,
+        phenotype, protocol, therapies, arms, inside50, inside90``.
+    free : list of dict
+        Predictions of what nobody has published, of the protocols that were run.
+    values : dict of str to ndarray
+        By outcome: one value a replicate.
+    ran, not_run : list of dict
+        Protocols, and those that were refused or failed.
     """
-    families(disease, family)
-    out = []
-    for name in protocol_names() if names is None else names:
-        try:
-            protocol = load_protocol(name)
-            refuse(protocol)
-        except InputError as e:
-            said = _said(name)
-            if said["study"] and (family is None or family in said["families"]):
-                out.append(Entry(name, said["study"], None, str(e).replace(f"{_file(name).parent}/", "")))
-            continue
-        if protocol.reproduces and (family is None or family in families_of(protocol)):
-            out.append(Entry(protocol.protocol, protocol.reproduces, protocol, None))
+
+    entries: list[Entry]
+    rows: list[Row]
+    free: list[Row]
+    values: dict[str, Floats]
+    ran: list[dict[str, Any]]
+    not_run: list[dict[str, Any]]
+
+
+def predict_all(
+    settings: Settings, folder: Path, choice: Choice, draws: Draws, *, blind: bool = False, every: bool = False,
+    names: Sequence[str] | None = None, natural: bool = True, told: Told | None = None,
+) -> Predicted:  # fmt: skip
+    """Run every protocol of a scorecard and natural history, or read them back; arguments as :func:`scorecard`."""
+    found = entries(choice, blind=blind, every=every, names=names)
     known = studies()
-    of_disease = [e for e in out if e.study in known and known[e.study].disease == disease]
-    return [e for e in of_disease if not blind or known[e.study].role == "sealed"]
-
-
-def _said(name: str) -> dict[str, Any]:
-    """What a protocol that is refused says of itself: its study and families, as far as the file can be read."""
-    try:
-        data, _ = load_yaml(_file(name))
-        given = {str(e["therapy"]) for arm in data["arms"].values() for e in arm["regimen"]}
-        return {"study": data.get("reproduces"), "families": families_of_therapies(given)}
-    except (InputError, KeyError, TypeError, AttributeError):
-        return {"study": None, "families": set()}
-
-
-def _file(name: str) -> Path:
-    packaged = Path(str(files("stemtrial.trial"))) / "protocols" / f"{name}.yaml"
-    return packaged if packaged.exists() else Path(name)
+    of_nature = choice.diseases if natural and choice.natural else ()
+    todo = [e for e in found if e.protocol is not None and e.skipped is None]
+    out = Predicted(found, [], [], {}, [], [])
+    for e in found:
+        if e.protocol is None:
+            out.not_run.append({"protocol": e.name, "study": e.study, "reason": e.reason, "fault": False})
+    steps = len(todo) + len(of_nature)
+    for k, e in enumerate(todo):
+        assert e.protocol is not None
+        try:
+            run, estimates, values = _result(
+                e.protocol, settings, draws, folder, told(e.name, k + 1, steps) if told else None
+            )
+        except (OSError, MemoryError):
+            raise  # the machine's fault, not the protocol's
+        except Exception as error:  # one protocol must not cost the results of the others; it is told as a fault
+            fault = not isinstance(error, InputError)
+            reason = f"{type(error).__name__}: {error}" if fault else str(error)
+            out.not_run.append({"protocol": e.name, "study": e.study, "reason": reason, "fault": fault})
+            continue
+        out.ran.append(
+            {"protocol": e.name, "study": e.study, "role": known[e.study].role}
+            | {k: run[k] for k in ("id", "digest", "patients_per_arm", "labels", "seconds", "recruit_warning")}
+        )
+        _take(out, e.protocol, e.planned, known[e.study], estimates, values)
+    for k, disease in enumerate(of_nature):
+        cohorts = min(settings.replicates, max(len(draws), 25), MOST_COHORTS)
+        _, rows, values = natural_rows(
+            disease, draws, replicates=cohorts, seed=settings.seed, folder=folder, every=every,
+            threads=settings.threads,
+            progress=told(f"natural history, {disease}", len(todo) + k + 1, steps) if told else None,
+        )  # fmt: skip
+        _take_natural(out, disease, rows, values, blind)
+    return out
 
 
 def scorecard(
-    settings: Settings, folder: Path, *, disease: str = "ms", family: str | None = None, blind: bool = False,
-    names: Sequence[str] | None = None, told: Told | None = None,
+    settings: Settings, folder: Path, *, disease: str = "all", family: str | None = None, every: bool = False,
+    names: Sequence[str] | None = None, natural: bool | None = None, draws: Draws | None = None,
+    told: Told | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Predict every study that has a protocol, and score the predictions that have a published value.
 
@@ -105,117 +123,169 @@ def scorecard(
     Parameters
     ----------
     settings : Settings
-        Replicates, seed, threads; ``patients`` must be None, as only trials of the published size are scored.
+        Replicates, draws, seed, threads; ``patients`` must be None, as only trials of the published size are scored.
     folder : Path
         Where the runs lie.
-    disease, family, blind, names
-        As in :func:`entries`.
+    disease : {"all", "ms", "als"}
+        Whose studies.
+    family : str, optional
+        A lane or a family of therapies, as :class:`~stemtrial.predict.lanes.Choice`; everything when left out.
+    every : bool
+        Also run what nobody reads: protocols whose outcomes another one predicts, and context.
+    names : sequence of str, optional
+        Protocols by name or path; all packaged ones when left out.
+    natural : bool, optional
+        Whether natural history is predicted; when left out, if all protocols are.
+    draws : Draws, optional
+        Parameters; those of the settings when left out.
     told : callable, optional
         Called with (protocol, its number, how many); gives the function that is told the progress of that run.
 
     Returns
     -------
     dict
-        Plain data: ``settings``, ``z`` (its definition), ``coverage`` (:func:`~stemtrial.predict.score.coverages`),
-        ``rows`` (rows of ``estimates.json`` that predict a published outcome, with ``protocol, therapies, role, cohort,
-        family, term, headline, why_not, weight, inside50, inside90, why``; misses first), ``not_predicted`` (``study,
-        outcome_id, endpoint, statistic, reason``), ``not_run`` (``protocol, study, reason, fault``), ``protocols``.
+        Plain data: ``settings``, ``z`` (its definition), ``verdicts`` (of the roles test and fit:
+        :func:`~stemtrial.predict.score.verdicts`), ``coverage`` (:func:`~stemtrial.predict.score.coverages`),
+        ``groups`` (:func:`~stemtrial.predict.scored.groups`), ``joint``
+        (:func:`~stemtrial.predict.scored.joint_ranks`), ``rows`` (of :class:`Predicted`, with ``headline, why_not,
+        weight, why`` and the scores ``pit, crps, interval_score, crps_meta, crps_no_change``; misses first),
+        ``not_predicted`` (``study, outcome_id, endpoint, statistic, reason``), ``not_run`` (``protocol, study, reason,
+        fault``), ``skipped`` (``protocol, study, reason``), ``protocols``.
     """
     if settings.patients is not None:
         raise InputError("a scorecard runs trials of the published size; leave the number of patients out")
-    found = entries(family, blind, names, disease)
-    known = studies()
-    rows: list[Row] = []
-    ran: list[dict[str, Any]] = []
-    not_run: list[dict[str, Any]] = []
-    for k, e in enumerate(found):
-        if e.protocol is None:
-            not_run.append({"protocol": e.name, "study": e.study, "reason": e.reason, "fault": False})
-            continue
-        try:
-            run, estimates = _result(e.protocol, settings, folder, told(e.name, k + 1, len(found)) if told else None)
-        except (OSError, MemoryError):
-            raise  # the machine's fault, not the protocol's
-        except Exception as error:  # one protocol must not cost the results of the others; it is told as a fault
-            fault = not isinstance(error, InputError)
-            reason = f"{type(error).__name__}: {error}" if fault else str(error)
-            not_run.append({"protocol": e.name, "study": e.study, "reason": reason, "fault": fault})
-            continue
-        ran.append(
-            {"protocol": e.name, "study": e.study, "role": known[e.study].role}
-            | {k: run[k] for k in ("id", "digest", "patients_per_arm", "labels", "seconds", "recruit_warning")}
-        )
-        rows += _rows(e, known[e.study], estimates)
-    rows = _once(rows)
-    declare(rows, known)
+    choice, known = Choice(disease, family), studies()
+    draws = draws or settings.parameters()
+    wanted = names is None if natural is None else natural
+    p = predict_all(settings, folder, choice, draws, every=every, names=names, natural=wanted, told=told)
+    rows = p.rows
+    declare([r for r in rows if not r["unlike"]], known)
+    for row in rows:
+        if row["unlike"]:
+            row |= {"headline": False, "why_not": f"not like for like: {row['unlike']}", "weight": 0.0}
+    _score(rows, p.values, known)
     rows.sort(key=order)
     for row in rows:
-        row["why"] = why(row, disease, row["therapies"]) if row["agrees"] is False else None
+        row["why"] = why(row, known[row["study"]].disease, row["therapies"]) if row["agrees"] is False else None
+    joint = joint_ranks(rows, p.values)
+    used = min(len(draws), settings.replicates)
     return {
         "settings": {
-            "disease": disease, "family": family, "blind": blind, "replicates": settings.replicates,
-            "seed": settings.seed, "draws": 1,
-            "interval": interval_of(1, any("trial_effects" in r["interval"] for r in rows)),
+            "disease": disease, "family": family, "every": every, "blind": False, "replicates": settings.replicates,
+            "seed": settings.seed, "draws": used, "draws_label": draws.label, "draws_id": draws.identity,
+            "labels": draws.labels,
+            "interval": interval_of(used, any("trial_effects" in r["interval"] for r in rows)),
         },
         "z": Z,
+        "verdicts": {role: verdicts(rows, role) for role in ("test", "fit")},
         "coverage": coverages(rows),
+        "groups": groups(rows, joint),
+        "joint": joint,
         "rows": rows,
-        "not_predicted": _not_predicted(found, rows, not_run, disease, family, blind),
-        "not_run": not_run,
-        "protocols": ran,
+        "not_predicted": not_predicted(p, choice),
+        "not_run": p.not_run,
+        "skipped": [{"protocol": e.name, "study": e.study, "reason": e.skipped} for e in p.entries if e.skipped],
+        "protocols": p.ran,
         "disclaimer": DISCLAIMER,
     }  # fmt: skip
 
 
+def _score(rows: Sequence[Row], values: Mapping[str, Floats], known: Mapping[str, Study]) -> None:
+    outcomes = {o.outcome_id: o for s in {r["study"] for r in rows} for o in known[s].outcomes}
+    for row in rows:
+        o = outcomes[row["outcome_id"]]
+        score(row, values[row["outcome_id"]], o, known[row["study"]])
+
+
 def _result(
-    protocol: Protocol, settings: Settings, folder: Path, progress: Callable[[str, float], None] | None
-) -> tuple[Mapping[str, Any], list[Row]]:
-    """Return ``run.json`` and ``estimates.json``, of a finished run as they are, else of a run now."""
-    run_id = run_id_of(protocol, settings)
+    protocol: Protocol, settings: Settings, draws: Draws, folder: Path, progress: Callable[[str, float], None] | None
+) -> tuple[Mapping[str, Any], list[Row], Floats]:
+    """Return ``run.json``, ``estimates.json`` and a value an estimate and replicate, of a finished run or a run now."""
+    run_id = run_id_of(protocol, settings, draws)
     place = folder / f"{protocol.protocol}-{run_id[:12]}"
     try:
         run = json.loads((place / "run.json").read_text())
         if run.get("id") == run_id:  # written last: the folder is whole
-            return run, json.loads((place / "estimates.json").read_text())
+            estimates = json.loads((place / "estimates.json").read_text())
+            return run, estimates, _values(place, len(estimates))
     except (OSError, ValueError):
         pass
-    command = f"stemtrial run {protocol.protocol} --replicates {settings.replicates} --seed {settings.seed}"
-    made = predict(protocol, settings, folder=place, progress=progress, command=command)
-    return made.run, made.estimates
+    parameters = " --point" if draws.label == "point" else f" --draws {min(len(draws), settings.replicates)}"
+    size = f"--replicates {settings.replicates}{parameters} --seed {settings.seed}"
+    command = f"stemtrial run {protocol.protocol} {size}"
+    made = predict(protocol, settings, draws, folder=place, progress=progress, command=command)
+    return made.run, made.estimates, _values(place, len(made.estimates))
 
 
-def _rows(e: Entry, study: Study, estimates: list[Row]) -> list[Row]:
-    """Return the estimates that predict an outcome, with what the scorecard adds."""
+def _values(place: Path, rows: int) -> Floats:
+    """Values of a run, shape (rows, replicates), in the order of its estimates."""
+    path = str(place / "tables" / "estimates.parquet").replace("'", "''")
+    with duckdb.connect(config={"threads": 1}) as con:
+        got = con.execute(f"select value from read_parquet('{path}', file_row_number = true) order by file_row_number")
+        return np.asarray(got.fetchnumpy()["value"], float).reshape(rows, -1)
+
+
+def _take(
+    out: Predicted, protocol: Protocol, planned: Mapping[str, int], study: Study, estimates: list[Row], values: Floats
+) -> None:
+    """Take the estimates of a run: those that predict an outcome that no earlier one predicts, and the others."""
     outcomes = {o.outcome_id: o for o in study.outcomes}
-    out = []
-    for row in estimates:
-        if not row["outcome_id"]:
+    therapies = sorted(families_of(protocol))
+    about = {
+        "lane": lane_of(protocol.disease, therapies),
+        "phenotype": phenotype_of(protocol),
+        "protocol": protocol.protocol,
+        "therapies": therapies,
+        "unlike": "",
+    }
+    fewer = {a: n for a, n in planned.items() if protocol.arms[a].n < n}
+    for row, x in zip(estimates, values, strict=True):
+        named = [row["arm"]] if isinstance(row["arm"], str) else row["arm"]
+        small = [f"sampling_of_{fewer[a]}" for a in named if a in fewer]
+        told = about | {"arms": labels_of_arms(protocol, row["arm"]), "labels": [*row["labels"], *dict.fromkeys(small)]}
+        o = outcomes.get(row["outcome_id"] or "")
+        if o is None:
+            out.free.append(row | told)
+        elif o.outcome_id not in out.values:
+            out.values[o.outcome_id] = x
+            out.rows.append(_row(row, o, study) | told)
+
+
+def _take_natural(out: Predicted, disease: str, rows: list[Row], values: Floats, blind: bool) -> None:
+    known, asked = studies(), quantities(disease)
+    for row, x in zip(rows, values, strict=True):
+        study = known[row["study"]]
+        o = next(o for o in study.outcomes if o.outcome_id == row["outcome_id"])
+        if o.outcome_id in out.values or (blind and o.role != "sealed"):
             continue
-        o = outcomes[row["outcome_id"]]
-        out.append(
-            {
-                "role": o.role,
-                "cohort": study.cohort or study.id,
-                "family": family_of(o),
-                "term": term_of(o.endpoint).id,
-                "protocol": e.name,
-                "therapies": sorted(families_of(e.protocol)) if e.protocol else [],
-                "arms": _labels(e.protocol, row["arm"]),
-                **row,
-                "inside50": _inside(row, "pi50"),
-                "inside90": row["agrees"],
-            }
-        )
-    return out
+        out.values[o.outcome_id] = x
+        about = {
+            "lane": NATURAL, "phenotype": phenotype_of_people(asked[row["quantity"]]), "protocol": "",
+            "therapies": [], "arms": row["label"],
+        }  # fmt: skip
+        out.rows.append(_row(row, o, study) | about)
 
 
-def _labels(protocol: Protocol | None, arm: Any) -> str:
+def _row(row: Row, o: Outcome, study: Study) -> Row:
+    """A prediction of an outcome with what the scorecard adds."""
+    return {
+        "role": o.role,
+        "cohort": study.cohort or study.id,
+        "family": family_of(o),
+        "term": term_of(o.endpoint).id,
+        **row,
+        "inside50": _inside(row, "pi50"),
+        "inside90": row["agrees"],
+    }
+
+
+def labels_of_arms(protocol: Protocol, arm: Any) -> str:
     """Who a row is about, in words that stand without the protocol."""
     if arm == POOLED:
         return POOLED
     names = [arm] if isinstance(arm, str) else arm
-    told = list(names) if protocol is None else [spoken_arm(protocol, a) for a in names]
-    if protocol is not None and len(set(told)) < len(told):  # both get it, one of them later or in another dose
+    told = [spoken_arm(protocol, a) for a in names]
+    if len(set(told)) < len(told):  # both get it, one of them later or in another dose
         told = [arm_labels(protocol)[a] for a in names]
     return " vs ".join(told)
 
@@ -227,31 +297,20 @@ def _inside(row: Row, interval: str) -> bool | None:
     return bool(low <= row["published"]["value"] <= high)
 
 
-def _once(rows: list[Row]) -> list[Row]:
-    """Keep the first prediction of an outcome that two protocols of one study predict."""
-    out: dict[str, Row] = {}
-    for row in rows:
-        out.setdefault(row["outcome_id"], row)
-    return list(out.values())
-
-
-def _not_predicted(
-    found: Sequence[Entry], rows: Sequence[Row], not_run: Sequence[Mapping[str, Any]], disease: str,
-    family: str | None, blind: bool,
-) -> list[dict[str, Any]]:  # fmt: skip
+def not_predicted(p: Predicted, choice: Choice, roles: Sequence[str] = ("fit", "test", "sealed")) -> list[Row]:
     """Return the published outcomes of studies with a role that no row predicts, and why."""
-    done = {r["outcome_id"] for r in rows}
+    done = {r["outcome_id"] for r in p.rows}
     of_study: dict[str, list[str]] = {}
-    for e in found:
+    for e in p.entries:
         of_study.setdefault(e.study, []).append(e.name)
-    refused = {n["protocol"] for n in not_run}
-    roles: set[Literal["fit", "test", "sealed", "context"]] = {"sealed"} if blind else {"fit", "test", "sealed"}
+    refused = {n["protocol"] for n in p.not_run}
     out = []
     for study in studies().values():
         named = of_study.get(study.id, [])
-        folders = families(disease).values()
-        asked = study.family in folders if family is None else family in families_of_study(study)
-        if not named and (study.disease != disease or not asked or study.role not in roles):
+        of_disease = families_of_study(study) if study.family in FAMILIES[study.disease].values() else set()
+        nature = study.kind in ("natural_history", "registry", "cohort") and choice.natural
+        asked = choice.takes(study.disease, of_disease) or (nature and study.disease in choice.diseases)
+        if study.role not in roles or not (named or asked):
             continue
         for o in study.outcomes:
             if o.outcome_id not in done:

@@ -10,6 +10,7 @@ from typing import Any
 
 from stemtrial.endpoint import definitions
 from stemtrial.evidence import terms
+from stemtrial.predict.score import LANES
 from stemtrial.report.page import document, write_whole
 from stemtrial.report.scorecard_figures import (
     by_term,
@@ -22,6 +23,7 @@ from stemtrial.report.scorecard_figures import (
     who_of,
     z_text,
 )
+from stemtrial.report.scorecard_groups import group_table, lanes_of, percent, summary_views, verdict_table
 from stemtrial.report.sections import FigureView, slug, view_of
 from stemtrial.report.tables import Cell, TableView
 from stemtrial.report.words import (
@@ -61,12 +63,6 @@ def labels_of(rows: Sequence[Row]) -> dict[str, str]:
     """Label of each endpoint that rows are of."""
     known = definitions()
     return {r["endpoint"]: known[r["endpoint"]].label if r["endpoint"] in known else plain(r["endpoint"]) for r in rows}
-
-
-def percent(x: Any) -> str:
-    """Write a share as a percentage; an en dash where there is none."""
-    value = finite(x)
-    return "–" if value is None else f"{100 * value:.0f} %"
 
 
 def coverage_rows(card: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, Any]]]:
@@ -139,16 +135,16 @@ def row_table(rows: Sequence[Row], labels: Mapping[str, str], caption: str, full
     return TableView(caption, columns, out, {2, 3, 4, 5}, sortable=full, ids=ids)
 
 
-def _therapy(row: Row) -> str:
-    """Family of the therapies of a row; of several the first."""
-    return str((row.get("therapies") or ["drugs"])[0])
+def _lane(row: Row) -> str:
+    """Lane of a row."""
+    return str(row.get("lane") or LANES[0])
 
 
 def _pictures(rows: Sequence[Row]) -> Iterator[tuple[list[Row], Scale, str, str]]:
-    """Split rows of a family of endpoints into pictures that can be read: by scale and therapy, of limited length."""
+    """Split rows of a family of endpoints into pictures that can be read: by scale and lane, of limited length."""
     for scale, members in group_by_scale(rows):
-        for therapy in sorted({_therapy(r) for r in members}, key=list(THERAPIES).index):
-            mine = by_term([r for r in members if _therapy(r) == therapy])
+        for lane in sorted({_lane(r) for r in members}, key=LANES.index):
+            mine = by_term([r for r in members if _lane(r) == lane])
             parts: list[list[Row]] = [[]]
             for _, of_term in groupby(mine, key=heading_of):
                 found = list(of_term)
@@ -160,26 +156,25 @@ def _pictures(rows: Sequence[Row]) -> Iterator[tuple[list[Row], Scale, str, str]
                     found = found[room:]
                     parts += [[]] if found else []
             for k, part in enumerate(parts):
-                yield part, scale, therapy, f", part {k + 1} of {len(parts)}" if len(parts) > 1 else ""
+                yield part, scale, lane, f", part {k + 1} of {len(parts)}" if len(parts) > 1 else ""
 
 
 def _families(rows: Sequence[Row], labels: Mapping[str, str]) -> list[dict[str, Any]]:
     groups: defaultdict[str, list[Row]] = defaultdict(list)
     for row in rows:
         groups[str(row["family"])].append(row)
-    several = len({_therapy(r) for r in rows}) > 1
+    several = len({_lane(r) for r in rows}) > 1
     out = []
     for family in sorted(groups, key=lambda f: -len(groups[f])):
         views: list[FigureView] = []
-        for members, scale, therapy, part in _pictures(groups[family]):
+        for members, scale, lane, part in _pictures(groups[family]):
             scored = [r for r in members if r["agrees"] is not None]
             inside = sum(bool(r["agrees"]) for r in scored)
             said = f"{inside} of {len(scored)} inside the 90 % interval." if scored else "Sealed: nothing to score."
             words = scale.title if scale.title[1:2].isupper() else scale.title[:1].lower() + scale.title[1:]
-            told = THERAPIES[therapy].replace("Drugs", "drugs").replace("Astro", "astro")
-            title = f"{family_name(family)}: {words}{f', {told}' if several else ''}{part}"
+            title = f"{family_name(family)}: {words}{f', {lane}' if several else ''}{part}"
             table = row_table(members, labels, f"{title}, predicted beside published.")
-            ident = f"{'rows' if scored else 'sealed'}-{slug(f'{family} {scale.key} {therapy} {part}')}"
+            ident = f"{'rows' if scored else 'sealed'}-{slug(f'{family} {scale.key} {lane} {part}')}"
             views.append(view_of(comparison(members, labels), ident, title, f"{title}. {said}", said, table))
         out.append({"id": slug(family), "title": family_name(family), "figures": views})
     return out
@@ -213,12 +208,15 @@ def render_scorecard(card: Mapping[str, Any]) -> str:
     sealed = sorted((r for r in rows if r["role"] == "sealed"), key=lambda r: (trial_of(r), r["outcome_id"]))
     families, blind = _families(headlines, labels), _families(sealed, labels)
     pictures = [f for part in (families, blind) for p in part for f in p["figures"]]
+    summary = summary_views(card)
+    pictures = [*summary, *pictures]
     strip = None
     if any(finite(r.get("z")) is not None for r in headlines):
         said = f"{len(headlines) - len(misses)} of {len(headlines)} headlines inside their 90 % interval."
         table = row_table(headlines, labels, "Headlines, misses first, by the size of z.")
         strip = view_of(calibration(headlines, labels), "calibration", "How far off", said, "", table)
         pictures = [strip, *pictures]
+    of = card["settings"]["disease"]
     place = {id(r): k for k, r in enumerate(rows)}
     told = [
         {
@@ -233,7 +231,7 @@ def render_scorecard(card: Mapping[str, Any]) -> str:
     return document(
         "scorecard.html",
         pictures,
-        disease=DISEASES[card["settings"]["disease"]],
+        disease=" and ".join(DISEASES[d] for d in (DISEASES if of == "all" else (of,))),
         settings=card["settings"],
         held=interval_words(card["settings"].get("interval") or "sampling"),
         coverage=card["coverage"]["role"].get("test", card["coverage"]["all"]),
@@ -243,7 +241,13 @@ def render_scorecard(card: Mapping[str, Any]) -> str:
         missed=len(misses),
         worst=told[:5],
         strip=strip,
+        verdict=verdict_table(card),
+        passed=card.get("verdicts", {}).get("test", {}).get("all", {}).get("passed"),
+        judged=bool(lanes_of(card)),
+        summary=summary,
+        groups=group_table(card),
         table=coverage_table(card),
+        skipped=card.get("skipped", []),
         families=families,
         misses=explained,
         unexplained=len(told) - len(explained),
