@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,16 @@ def pytest_configure(config: pytest.Config) -> None:
     (root / "kernels").symlink_to(kernels.resolve(), target_is_directory=True)
     os.environ["STEMTRIAL_CACHE"] = str(root)
     config.add_cleanup(lambda: shutil.rmtree(root, ignore_errors=True))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_posterior(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Predict from the point values unless a test says otherwise: what is tested is not the posterior of the day."""
+    from stemtrial.parameters import shipped
+
+    with pytest.MonkeyPatch.context() as m:
+        m.setattr(shipped, "FOLDER", tmp_path_factory.mktemp("no-posterior"))
+        yield
 
 
 @pytest.fixture(scope="session")

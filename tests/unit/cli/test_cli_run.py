@@ -51,7 +51,7 @@ def test_numbers_depend_on_the_seed_only(cli, small):
     first = digest("-o", "a")
     assert digest("-o", "a") == first  # the same command again
     assert digest("-o", "b", "--threads", "3") == first
-    assert digest("-o", "c", "--point", "--draws", "1", "--seed", "1") == first
+    assert digest("-o", "c", "--point", "--seed", "1") == first
     assert digest("-o", "d", "--seed", "2") != first
 
 
