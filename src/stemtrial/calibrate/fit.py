@@ -78,8 +78,8 @@ class Fitted:
         In the order of the last axis of ``predicted.values``.
     base : Draws
         Parameters on which each member stands: the point values, and members of the block before.
-    z : ndarray, shape (members, parameters)
-        The posterior on the normal scale of the priors.
+    prior_z, z : ndarray, shape (members, parameters)
+        The first ensemble and the posterior, on the normal scale of the priors.
     prior, predicted : Predicted
         What the ensemble of the priors and the last one predict.
     emulator : Emulator
@@ -93,6 +93,7 @@ class Fitted:
     block: Block
     data: list[Datum]
     base: Draws
+    prior_z: Floats
     z: Floats
     prior: Predicted
     predicted: Predicted
@@ -158,8 +159,10 @@ def fit(
     return out
 
 
-def fit_block(name: str, folder: Path, s: Settings, told: Told, before: Fitted | None = None,
-              y: Floats | None = None) -> Fitted:  # fmt: skip
+def fit_block(
+    name: str, folder: Path, s: Settings, told: Told, before: Fitted | None = None, *, y: Floats | None = None,
+    last: bool = True,
+) -> Fitted:  # fmt: skip
     """Fit one block.
 
     Parameters
@@ -170,6 +173,9 @@ def fit_block(name: str, folder: Path, s: Settings, told: Told, before: Fitted |
         The block that it comes after.
     y : ndarray, shape (data,), optional
         Values on their scales in the place of the published ones: simulated ones, to test the fit.
+    last : bool
+        Whether the posterior is simulated too. Else ``predicted`` and ``emulator`` are of the ensemble before the last
+        step.
     """
     block = blocks()[name]
     members, passes = s.members or block.members, s.passes or block.passes
@@ -177,24 +183,25 @@ def fit_block(name: str, folder: Path, s: Settings, told: Told, before: Fitted |
     groups, mask = [group_of(d) for d in data], block.mask(data)
     y = published(data) if y is None else y
     rng = np.random.default_rng([derive_seed(s.seed, f"fit {name}") % 2**63])
-    z = rng.standard_normal((members, len(block.names)))
-    sds = [f"trial.effect_sd.{block.disease}.{e}" for e in effects_of(block.disease)]
+    z = prior_z = rng.standard_normal((members, len(block.names)))
+    sds = tuple(f"trial.effect_sd.{block.disease}.{e}" for e in effects_of(block.disease))
     sd_prior = _prior_of(sds, before)
     base, size = _base(members, before), sd_prior[0]
     prior: Predicted | None = None
-    for k, alpha in enumerate([*schedule(passes), None]):
-        base = _with(base, sds, np.tile(size, (members, 1)))
-        predicted = _simulated(block, data, base, z, k, folder / name, s, told)
-        prior = prior or predicted
-        effects = drawn_of(predicted.effects, groups, block.disease)
-        emulator = Emulator.fit(z, effects, predicted.values, groups, mask)
-        found = estimate_sds(emulator, y, None, groups, sd_prior, rng, draws=SD_DRAWS)
-        if alpha is None:
-            return Fitted(block, data, base, z, prior, predicted, emulator, found, tuple(sds))
-        size = found.mode
-        noise = noise_of(predicted.values, groups)
-        z = assimilate(z, predicted.values, y, noise, float(alpha), mask, rng)
-    raise AssertionError("the last run returns")
+
+    def look(k: int) -> tuple[Draws, Predicted, Emulator, EffectSds]:
+        now = _with(base, sds, np.tile(size, (members, 1)))
+        predicted = _simulated(block, data, now, z, k, folder / name, s, told)
+        drawn = drawn_of(predicted.effects, groups, block.disease)
+        emulator = Emulator.fit(z, drawn, predicted.values, groups, mask)
+        return now, predicted, emulator, estimate_sds(emulator, y, None, groups, sd_prior, rng, draws=SD_DRAWS)
+
+    for k, alpha in enumerate(schedule(passes)):
+        seen = look(k)
+        prior, size = prior or seen[1], seen[3].mode
+        z = assimilate(z, seen[1].values, y, noise_of(seen[1].values, groups), float(alpha), mask, rng)
+    now, predicted, emulator, found = look(passes) if last else seen
+    return Fitted(block, data, now, prior_z, z, prior or predicted, predicted, emulator, found, sds)
 
 
 def effects_of(disease: str) -> tuple[str, ...]:
