@@ -96,3 +96,12 @@ def test_what_cannot_be_is_refused():
     bare = emulator(rng, 3, 2, q=0)
     with pytest.raises(InputError, match="without effects"):
         estimate_sds(bare, np.zeros(6), None, bare.groups, ([], []), rng)
+
+
+def test_many_effects_mix():
+    rng = np.random.default_rng(0)
+    e = emulator(rng, 40, 5, q=7)
+    y = drawn(e, np.full(7, 0.2), rng)
+    fit = estimate_sds(e, y, None, e.groups, (np.full(7, 0.25), np.full(7, 0.7)), rng)
+    assert (fit.r_hat < 1.06).all()
+    assert (fit.effective > 150).all()
