@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from regenerate import PROTOCOLS, computed, frozen
+from regenerate import computed, frozen, names
 
 HOW = (
     "the small prediction of {protocol} has changed: {what}. If that is meant, say what and why under "
@@ -14,7 +14,7 @@ HOW = (
 )
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", names())
 def test_a_prediction_is_the_frozen_one(protocol):
     before, now = json.loads(frozen(protocol).read_text()), computed(protocol)
     assert now["settings"] == before["settings"]
