@@ -127,6 +127,25 @@ def published(data: Sequence[Datum]) -> Floats:
     return np.array([float(on_scale(d, d.value)) for d in data])
 
 
+def least_variance(data: Sequence[Datum]) -> Floats:
+    """Return the least noise of each datum: where no simulated trial has an event, differences between trials have none.
+
+    Of shares a quarter of the sampling variance of the published count on the logit scale, of totals of events a
+    quarter of that of their logarithm; of others the variance of rounding, and 1e-6 of the value's scale at least.
+    """
+    out = []
+    for d in data:
+        if d.scale == "logit":
+            share = (d.share * d.n + 0.5) / (d.n + 1.0)
+            out.append(0.25 / ((d.n + 1.0) * share * (1.0 - share)))
+        elif d.exposure:
+            out.append(0.25 / (d.value * d.exposure + 0.5))
+        else:
+            low, high = (float(on_scale(d, d.value + sign * d.half_width)) for sign in (-1, 1))
+            out.append(max((high - low) ** 2 / 12.0, 1e-6))
+    return np.array(out)
+
+
 def fit(
     folder: Path, names: Sequence[str] | None = None, settings: Settings | None = None, told: Told | None = None
 ) -> dict[str, Fitted]:
@@ -181,7 +200,7 @@ def fit_block(
     members, passes = s.members or block.members, s.passes or block.passes
     data = block.data()
     groups, mask = [group_of(d) for d in data], block.mask(data)
-    y = published(data) if y is None else y
+    y, least = published(data) if y is None else y, least_variance(data)
     rng = np.random.default_rng([derive_seed(s.seed, f"fit {name}") % 2**63])
     z = prior_z = rng.standard_normal((members, len(block.names)))
     sds = tuple(f"trial.effect_sd.{block.disease}.{e}" for e in effects_of(block.disease))
@@ -193,13 +212,15 @@ def fit_block(
         now = _with(base, sds, np.tile(size, (members, 1)))
         predicted = _simulated(block, data, now, z, k, folder / name, s, told)
         drawn = drawn_of(predicted.effects, groups, block.disease)
-        emulator = Emulator.fit(z, drawn, predicted.values, groups, mask)
+        emulator = Emulator.fit(z, drawn, predicted.values, groups, mask, least_variance=least)
         return now, predicted, emulator, estimate_sds(emulator, y, None, groups, sd_prior, rng, draws=SD_DRAWS)
 
     for k, alpha in enumerate(schedule(passes)):
         seen = look(k)
         prior, size = prior or seen[1], seen[3].mode
-        z = assimilate(z, seen[1].values, y, noise_of(seen[1].values, groups), float(alpha), mask, rng)
+        z = assimilate(
+            z, seen[1].values, y, noise_of(seen[1].values, groups, least_variance=least), float(alpha), mask, rng
+        )
     now, predicted, emulator, found = look(passes) if last else seen
     return Fitted(block, data, now, prior_z, z, prior or predicted, predicted, emulator, found, sds)
 
