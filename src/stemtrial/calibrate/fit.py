@@ -41,7 +41,11 @@ Arrays = dict[str, NDArray[Any]]
 Compute = Callable[[list[int]], Arrays]
 CHUNK = 4
 """Members whose trials are simulated and kept together."""
-CODE = ("trial", "therapy", "observe", "endpoint", "analysis", "cohort", "disease", "predict", "calibrate")
+CODE = (
+    "trial", "therapy", "observe", "endpoint", "analysis", "cohort", "disease", "predict", "calibrate/forward.py",
+    "calibrate/datum.py",
+)  # fmt: skip
+"""What simulated data depend on beside the ensemble."""
 SD_DRAWS = 1000
 """Draws of the SDs of trial effects that are kept."""
 
@@ -128,7 +132,7 @@ def published(data: Sequence[Datum]) -> Floats:
 
 
 def least_variance(data: Sequence[Datum]) -> Floats:
-    """Return the least noise of each datum: where no simulated trial has an event, differences between trials have none.
+    """Return the least noise of each datum: where no simulated trial has an event, trials do not differ.
 
     Of shares a quarter of the sampling variance of the published count on the logit scale, of totals of events a
     quarter of that of their logarithm; of others the variance of rounding, and 1e-6 of the value's scale at least.

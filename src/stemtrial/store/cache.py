@@ -24,7 +24,7 @@ _HASH = hashlib.sha256().digest_size
 
 @cache
 def package_hash(*rooms: str) -> str:
-    """Hash of the code and data of some rooms: what a stored result depends on beside its inputs."""
+    """Hash of the code and data of some rooms, or files in them: what a stored result depends on beside its inputs."""
     h = hashlib.sha256()
     root = files("stemtrial")
     for room in rooms:
@@ -35,6 +35,9 @@ def package_hash(*rooms: str) -> str:
 
 def _files(folder: Traversable, name: str) -> Iterator[tuple[str, Traversable]]:
     """Code and data of a package and the packages in it, in the order of their names; other folders hold no code."""
+    if folder.is_file():
+        yield name, folder
+        return
     for item in sorted(folder.iterdir(), key=lambda f: f.name):
         if item.is_dir() and item.joinpath("__init__.py").is_file():
             yield from _files(item, f"{name}/{item.name}")
