@@ -128,6 +128,7 @@ def test_explain_a_transplant(cli):
     assert {r["name"] for r in told["rates_multiplied"]} == {"b_return", "regulatory_drive"}
     assert {d["name"] for d in told["doses"]} == {
         "ahsct.mobilise",
+        "ahsct.centre",
         *(f"ahsct.infuse.{i}" for i in ("low", "intermediate", "high")),
     }
     infusion = next(d for d in told["doses"] if d["name"] == "ahsct.infuse.low")

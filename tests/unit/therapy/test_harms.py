@@ -18,7 +18,7 @@ N = 40_000
 def given_to(n, therapy, years, start=0, first=0):
     patient = np.arange(first, first + n, dtype=np.uint64)
     stop = np.full(n, start + round(years * YEAR))
-    return Exposure(patient, np.full(n, therapy, "U32"), np.full(n, start), stop)
+    return Exposure(patient, np.full(n, therapy, "U32"), np.full(n, start), stop, np.zeros(n))
 
 
 def drawn(p, event, therapy, years, n=N, **changes):

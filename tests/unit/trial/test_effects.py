@@ -9,14 +9,17 @@ import pytest
 from scipy import stats
 from trials import CELLS, SHAM, protocol
 
+from stemtrial.parameters import registry
 from stemtrial.therapy.family import FieldError, Harm, HarmEvents
 from stemtrial.therapy.prescribe import FAMILIES
 from stemtrial.trial.conduct import conduct
-from stemtrial.trial.effects import trial_effects
+from stemtrial.trial.effects import EFFECTS, trial_effects
 from stemtrial.trial.regimen import Treatment
 
 IFN, EDARAVONE = {"therapy": "interferon_beta"}, {"therapy": "edaravone"}
-P = {"trial.centre_sd": 0.7, "trial.rating_bias.ms": -0.25, "trial.rating_bias_sd.ms": 0.2, "drugs.weight": 0.3}
+P = {"trial.centre_sd": 0.7, "trial.rating_bias.ms": -0.25, "trial.rating_bias_sd.ms": 0.2, "drugs.weight": 0.3} | {
+    k: x.value for k, x in registry().items() if k.startswith("trial.effect_sd.")
+}
 OPEN = {"patient": "open", "rater": "open"}
 BLIND = {"patient": "blind", "rater": "blind"}
 
@@ -36,7 +39,7 @@ def test_a_replicate_has_the_same_effects_alone_and_among_many(hypothetical):
     one = trial_effects("ms", ("drugs",), True, 1, np.array([7]), P)
     for a, b in zip(many.drawn(True).values(), one.drawn(True).values(), strict=True):
         assert a[7] == b[0]
-    assert list(many.drawn(True)) == ["optimistic.drugs", "centre", "rating_bias"]
+    assert list(many.drawn(True)) == ["optimistic.drugs", "centre", "rating_bias", *EFFECTS["ms"]]
     assert (drawn(50, seed=2).centre != many.centre).all()
 
 
@@ -62,7 +65,7 @@ def test_effects_are_forced_and_switched_off_by_their_parameters(hypothetical):
 
 def test_families_without_a_hypothesis_know_of_none():
     e = drawn(3)
-    assert list(e.drawn(False)) == []
+    assert list(e.drawn(False)) == list(EFFECTS["ms"])
     facts = e.of("drugs", np.array([0, 2]))
     assert facts["optimistic"].tolist() == [0, 0]
     assert facts["centre"].tolist() == [1, 1]
@@ -139,7 +142,7 @@ def test_the_hope_of_an_open_rater_fades(rated):
 
 def test_a_blinded_rater_does_not_lean(rated):
     a, b = (rated(([], [rated.drug]), x, blinding=BLIND) for x in (0.0, rated.bias))
-    assert a.effects == {}
+    assert "rating_bias" not in a.effects
     np.testing.assert_array_equal(a.tables["visits"][rated.scale], b.tables["visits"][rated.scale])
 
 
