@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from stemtrial.errors import InputError
+from stemtrial.parameters import draws_with, from_normal
 from stemtrial.predict.estimands import DEATH, estimands
 from stemtrial.predict.run import Settings
 from stemtrial.trial.protocol import load_protocol
@@ -73,13 +75,14 @@ def test_a_drug_that_only_prolongs_life_has_no_effect_had_nobody_died(protocol):
 
 def test_without_any_effect_both_lives_are_the_same(protocol):
     """Bit for bit, so that every truth is nought; raters who know the arm bias the trial, not the truth."""
+    bias = []
     for changed in (NOTHING, NOTHING | {"trial.rating_bias.als": 0.1}):
         found = asked(protocol, changed)
         for row in found.rows:
             assert row.truth == {"probability": 0.5}.get(row.unit, 0.0) or row.estimand == "treatment_policy"
         assert found.alive["drug"] == found.alive["placebo"] == found.alive_under_both["drug"]
-    hoped = rows(found)["hypothetical", "covariance of survivors"]
-    assert hoped.bias > 0.5
+        bias.append(rows(found)["hypothetical", "covariance of survivors"].bias)
+    assert bias[1] - bias[0] > 0.3, "of the same people with the same chance, hope alone"
 
 
 def test_the_five_ways_stand_side_by_side(protocol):
@@ -94,6 +97,7 @@ def test_the_five_ways_stand_side_by_side(protocol):
     again = json.loads(json.dumps(found.as_json()))
     assert set(again) == {
         "protocol", "endpoint", "time_years", "replicates", "patients", "rows", "alive", "alive_under_both",
+        "draws", "draws_label", "draws_labels",
     }  # fmt: skip
     early = estimands(protocol, Settings(replicates=3), endpoint="svc_change", at_years=0.46)
     assert early.time_years == pytest.approx(24 * 7 / 365.25)
@@ -120,3 +124,14 @@ def test_refusals(protocol, change, more, message):
     with pytest.raises(InputError, match=message) as e:
         estimands(protocol.model_copy(update=change), **more)
     assert "\n" not in str(e.value)
+
+
+def test_estimands_over_draws_say_what_parameters_add(protocol):
+    names = ("als.alpha", "als.sigma_X")
+    draws = draws_with(names, from_normal(names, np.random.default_rng(2).normal(size=(3, 2))), "three")
+    found = estimands(protocol, Settings(replicates=6, threads=2), draws)
+    assert (found.draws, found.draws_label, found.draws_labels) == (3, "three", ())
+    told = [r.sd for r in found.rows if r.sd]
+    assert told
+    assert all(s["parameters"] >= 0 and s["trial_effects"] is None for s in told)
+    assert found == estimands(protocol, Settings(replicates=6, chunk=1), draws)
