@@ -48,9 +48,9 @@ def size_of(replicates: int | None, draws: int | None, point: bool) -> tuple[int
 
     if draws is None and not point and is_shipped():
         every = len(posterior())
-        draws = every if replicates is None else min(every, replicates)
-        return replicates or ALL_DRAWS * draws, draws
-    return replicates or max(FEW_REPLICATES, SOME_DRAWS * (draws or 1)), draws
+        draws = every if replicates is None else max(1, min(every, replicates))
+        return ALL_DRAWS * draws if replicates is None else replicates, draws
+    return max(FEW_REPLICATES, SOME_DRAWS * (draws or 1)) if replicates is None else replicates, draws
 
 
 def show_scorecard(
@@ -99,6 +99,8 @@ def _show_blind(disease: str, family: str | None, o: Options) -> int:
 
     if family is not None or disease != "all":
         raise InputError("--blind predicts every sealed study; leave out --family and --disease")
+    if o.point:
+        raise InputError("--blind needs a posterior, not point values; leave --point out")
     draws = o.settings().parameters()
     command = f"stemtrial scorecard --blind{o.size}"
     with _Told() as told:

@@ -39,7 +39,7 @@ def folder_of(root: Path, draws: Draws, date: datetime.date) -> Path:
         If the draws are point values, or the folder exists: predictions are never overwritten.
     """
     if draws.label == "point" or len(draws) < 2:
-        raise InputError("blind predictions are made with a posterior, not with point values; leave --point out")
+        raise InputError(f"blind predictions are made with a posterior; '{draws.label}' of {len(draws)} draws is none")
     label = re.sub(r"[^a-z0-9.]+", "-", draws.label.lower()).strip("-")
     folder = root / f"{date.isoformat()}-{label}"
     if folder.exists():

@@ -42,7 +42,8 @@ def half_unit(o: Outcome, study: Study) -> float:
     """
     if o.statistic == "count" or o.value is None:
         return 0.0
-    kin = [o] if o.derived else [x for x in study.outcomes if (x.endpoint, x.statistic) == (o.endpoint, o.statistic)]
+    alike = [x for x in study.outcomes if (x.endpoint, x.statistic) == (o.endpoint, o.statistic) and not x.derived]
+    kin = [o] if o.derived else [o, *alike]
     printed = [v for x in kin for v in (x.value, *(x.ci95 or ()), *(x.ci90 or ())) if v is not None]
     digits = [len(repr(float(v)).partition(".")[2].rstrip("0")) for v in printed if "e" not in repr(float(v))]
     known = [d for d in digits if d <= MOST_DECIMALS]

@@ -16,7 +16,7 @@ from stemtrial.report.words import count, number
 
 Group = Mapping[str, Any]
 FORECASTERS = {"crps_meta": "meta-analysis", "crps_no_change": "no change"}
-WORDS = {True: ("✓ met", "inside"), False: ("✕ not met", "miss"), None: ("not judged", "muted")}
+WORDS = {True: ("✓ met", "inside"), False: ("✕ not met", "miss"), None: ("not judged", "")}
 ROLES = {"test": "held out (test)", "fit": "fitted to (fit)"}
 TOKENS = {"test": "contrast", "fit": "arm4"}
 FARTHEST = 8.0
@@ -26,6 +26,14 @@ FARTHEST = 8.0
 def percent(x: float | None) -> str:
     """Write a share as a percentage; an en dash where there is none."""
     return "–" if x is None else f"{100 * x:.0f} %"
+
+
+def _cohorts(n: int) -> str:
+    return f"{count(n)} cohort{'s' * (n != 1)}"
+
+
+def _capital(name: str) -> str:
+    return name if name == "aHSCT" else f"{name[:1].upper()}{name[1:]}"
 
 
 def _span(ends: Sequence[float] | None, share: bool) -> str:
@@ -49,14 +57,16 @@ def verdict_table(card: Mapping[str, Any]) -> TableView | None:
     rows = []
     for name, v in lanes_of(card):
         c = v["coverage"]
-        cells = [Cell(name, (f"{count(c['outcomes'])} outcomes of {count(c['cohorts'])} cohorts",))]
+        cells = [Cell(_capital(name), (f"{count(c['outcomes'])} outcomes of {_cohorts(c['cohorts'])}",))]
         for k, rule in enumerate(v["rules"]):
             share = k < 2
             value = "–" if rule["value"] is None else percent(rule["value"]) if share else number(rule["value"])
             notes = tuple(n for n in (_span(rule["interval"], share),) if n)
             if not share and rule["value"] is not None:
-                notes += (f"{count(rule['cohorts'])} cohorts",)
-            cells.append(Cell(value, (*notes, WORDS[rule["met"]][0]), WORDS[rule["met"]][1], rule["value"]))
+                notes += (_cohorts(rule["cohorts"]),)
+            if rule["met"] is not None:
+                notes += (WORDS[rule["met"]][0],)
+            cells.append(Cell(value, notes, WORDS[rule["met"]][1], rule["value"]))
         rows.append([*cells, Cell(*_passed(v["passed"]))])
     if not rows:
         return None
@@ -81,9 +91,9 @@ def group_table(card: Mapping[str, Any]) -> TableView:
         c, pit, joint = g["coverage"], g["pit"], g["joint"]
         name = "All" if g["by"] == "all" else g["name"].upper() if g["name"] in ("mri", "als") else g["name"]
         by = {"all": "", "lane": "lane", "family": "outcomes", "phenotype": "phenotype"}[g["by"]]
-        size = f"{count(c['outcomes'])} outcomes, {count(c['cohorts'])} cohorts"
+        size = f"{count(c['outcomes'])} outcomes, {_cohorts(c['cohorts'])}"
         cells = [
-            Cell(f"{name[:1].upper()}{name[1:]}", tuple(x for x in (g["role"], by, size) if x)),
+            Cell(_capital(name), tuple(x for x in (g["role"], by, size) if x)),
             *(_share_cell(c, level) for level in (90, 50)),
             Cell("–" if pit["mean"] is None else number(pit["mean"], 2), sort=pit["mean"]),
             *(_ratio_cell(g["ratios"][column]) for column in FORECASTERS),
@@ -109,14 +119,14 @@ def coverage_figure(lanes: Sequence[tuple[str, Mapping[str, Any]]]) -> go.Figure
     points: dict[int, list[tuple[float, float, str]]] = {90: [], 50: []}
     for name, v in lanes:
         c = v["coverage"]
-        layout.label(f"<b>{safe(name)}</b>", layout.y + LINE / 2)
-        layout.label(f"{count(c['cohorts'])} cohorts", layout.y + LINE / 2, right=True, token="muted")
+        layout.label(f"<b>{safe(_capital(name))}</b>", layout.y + LINE / 2)
+        layout.label(_cohorts(c["cohorts"]), layout.y + LINE / 2, right=True, token="muted")
         y = layout.y + LINE + 9
         for level, token in ((90, "contrast"), (50, "arm1")):
             if c[f"ci90_of_{level}"]:
                 low, high = (100 * e for e in c[f"ci90_of_{level}"])
                 bars.append((low, high, y, token))
-            told = f"<b>{safe(name)}</b><br>{level} % intervals hold {percent(c[f'inside{level}'])}"
+            told = f"<b>{safe(_capital(name))}</b><br>{level} % intervals hold {percent(c[f'inside{level}'])}"
             points[level].append((100 * c[f"inside{level}"], y, told))
             y += 12
         layout.y = y + 2
@@ -146,7 +156,7 @@ def ratio_figure(lanes: Sequence[tuple[str, Mapping[str, Any]]]) -> go.Figure:
         return min(max(x, 1 / FARTHEST), FARTHEST)
 
     for name, v in lanes:
-        layout.label(f"<b>{safe(name)}</b>", layout.y + LINE / 2)
+        layout.label(f"<b>{safe(_capital(name))}</b>", layout.y + LINE / 2)
         y = layout.y + LINE + 9
         for column, token in tokens.items():
             r = v["ratios"][column]
@@ -155,8 +165,8 @@ def ratio_figure(lanes: Sequence[tuple[str, Mapping[str, Any]]]) -> go.Figure:
                     bars.append((clip(r["ci80"][0]), clip(r["ci80"][1]), y, token))
                     arrows += [(FARTHEST, y, "right", token)] * (r["ci80"][1] > FARTHEST)
                     arrows += [(1 / FARTHEST, y, "left", token)] * (r["ci80"][0] < 1 / FARTHEST)
-                told = f"<b>{safe(name)}</b><br>CRPS over that of {FORECASTERS[column]}: {number(r['ratio'])}"
-                told += f"<br>80 %: {_span(r['ci80'], False)}<br>{count(r['cohorts'])} cohorts" if r["ci80"] else ""
+                told = f"<b>{safe(_capital(name))}</b><br>CRPS over that of {FORECASTERS[column]}: {number(r['ratio'])}"
+                told += f"<br>80 %: {_span(r['ci80'], False)}<br>{_cohorts(r['cohorts'])}" if r["ci80"] else ""
                 points[column].append((clip(r["ratio"]), y, told))
             y += 12
         layout.y = y + 2
@@ -214,7 +224,7 @@ def _ratio_cell(r: Mapping[str, Any]) -> Cell:
     """A CRPS ratio, its interval and cohorts below."""
     if r["ratio"] is None:
         return Cell("–")
-    notes = tuple(x for x in (_span(r["ci80"], False), f"{count(r['cohorts'])} cohorts") if x)
+    notes = tuple(x for x in (_span(r["ci80"], False), _cohorts(r["cohorts"])) if x)
     return Cell(number(r["ratio"]), notes, sort=r["ratio"])
 
 
@@ -227,7 +237,7 @@ def summary_views(card: Mapping[str, Any]) -> list[FigureView]:
             f"Coverage by lane, {ROLES[role]}; 90 % intervals by resampling cohorts.",
             ["Lane", "Cohorts", "90 % interval", "50 % interval"],
             [
-                [Cell(name), Cell(count(c["cohorts"])), *(_share_cell(c, level) for level in (90, 50))]
+                [Cell(_capital(name)), Cell(count(c["cohorts"])), *(_share_cell(c, level) for level in (90, 50))]
                 for name, c in ((name, v["coverage"]) for name, v in lanes)
             ],
             {1, 2, 3},
@@ -240,7 +250,7 @@ def summary_views(card: Mapping[str, Any]) -> list[FigureView]:
         skill = TableView(
             f"CRPS over that of the naive forecasters, {ROLES[role]}; 80 % intervals by resampling cohorts.",
             ["Lane", *(f"Over {f}" for f in FORECASTERS.values())],
-            [[Cell(name), *(_ratio_cell(v["ratios"][c]) for c in FORECASTERS)] for name, v in lanes],
+            [[Cell(_capital(name)), *(_ratio_cell(v["ratios"][c]) for c in FORECASTERS)] for name, v in lanes],
             {1, 2},
         )
         said = f"CRPS of the model over that of two naive forecasters, {ROLES[role]}, by lane; below 1 is better."

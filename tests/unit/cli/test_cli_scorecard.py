@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-SMALL = ("scorecard", "--family", "ahsct", "--replicates", "4", "-o", "card")
+SMALL = ("scorecard", "--family", "ahsct", "--replicates", "4", "--point", "-o", "card")
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def scored(call, tmp_path_factory):
         folder = tmp_path_factory.mktemp("scorecard")
         m.chdir(folder)
         m.setenv("COLUMNS", "120")
-        m.setattr("stemtrial.predict.scorecard.protocol_names", lambda: ["mist"])
+        m.setattr("stemtrial.predict.entered.protocol_names", lambda: ["mist"])
         said = call(*SMALL)
         return said, call(*SMALL, "--json"), folder / "card"
 
@@ -24,7 +24,7 @@ def scored(call, tmp_path_factory):
 def test_it_prints_misses_first_then_coverage_then_what_is_missing(scored):
     said = scored[0]
     assert said.code == 0, said.err
-    titles = ["Misses: ", "Coverage: ", "Not predicted (", "Mind", "Written"]
+    titles = ["Misses: ", "Fitted to (fit): coverage", "Rules of acceptance", "Not predicted (", "Mind", "Written"]
     places = [said.out.index(f"\n{t}") for t in titles]
     assert places == sorted(places)
     assert "4 replicates are few" in said.out

@@ -12,11 +12,13 @@ from stemtrial.evidence import studies, study
 from stemtrial.evidence.schema import Outcome
 from stemtrial.predict import page as page_module
 from stemtrial.predict.curves import SERIES, drawn_free, km_times, series_of, survival_endpoints
+from stemtrial.predict.entered import entries
 from stemtrial.predict.families import FAMILIES, families, families_of, families_of_study
 from stemtrial.predict.labels import arm_labels, spoken, spoken_arm, untried
+from stemtrial.predict.lanes import Choice
 from stemtrial.predict.readout import reference_of, rows_of_readout
 from stemtrial.predict.run import Settings, predict
-from stemtrial.predict.scorecard import entries, scorecard
+from stemtrial.predict.scorecard import scorecard
 from stemtrial.report import render_report
 from stemtrial.therapy import human_data
 from stemtrial.trial.protocol import load_protocol
@@ -144,14 +146,14 @@ def test_subgroups_are_no_points_on_the_curve_of_an_arm():
 
 # -- families and labels -----------------------------------------------------------------------------------------------
 def test_families_are_by_disease():
-    named = {f: {e.name for e in entries(f, disease="als")} for f in FAMILIES["als"]}
+    named = {f: {e.name for e in entries(Choice("als", f))} for f in FAMILIES["als"]}
     assert {"adore", "centaur"} <= named["drugs"]
     assert {"nurown-phase3", "oh-2018"} <= named["msc"]
     assert "mazzini-2019" in named["nsc"]
     assert "astrorx" in named["astrocyte"]
-    both = {e.name for e in entries(disease="ms")} & {e.name for e in entries(disease="als")}
+    both = {e.name for e in entries(Choice("ms"))} & {e.name for e in entries(Choice("als"))}
     assert not both
-    assert {studies()[e.study].role for e in entries(disease="als", blind=True)} == {"sealed"}
+    assert {studies()[e.study].role for e in entries(Choice("als"), blind=True)} == {"sealed"}
     assert families_of(load_protocol("nurown-phase3")) == {"msc"}
     assert families_of_study(studies()["edaravone2017_study19"]) == {"drugs"}
     assert families_of_study(studies()["thonhoff2018_treg"]) == {"treg"}

@@ -14,13 +14,15 @@ from stemtrial.errors import InputError
 from stemtrial.evidence import studies
 from stemtrial.predict import protocol_of
 from stemtrial.predict.compare import protocols_of, reproductions
+from stemtrial.predict.entered import MOST_PATIENTS, capped, entries, file_of, without_results
 from stemtrial.predict.families import FAMILIES, families_of_study
+from stemtrial.predict.lanes import Choice, lane_of, phenotype_of
 from stemtrial.predict.run import Settings
-from stemtrial.predict.scorecard import entries, scorecard
+from stemtrial.predict.scorecard import labels_of_arms, scorecard
 from stemtrial.trial.protocol import load_protocol, protocol_names
 
-MIST = Path(module._file("mist")).read_text(encoding="utf-8")
-SETTINGS = Settings(replicates=12, seed=3, threads=2)
+MIST = Path(file_of("mist")).read_text(encoding="utf-8")
+SETTINGS = Settings(replicates=12, seed=3, threads=2, point=True)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +48,7 @@ def names(folder):
 
 @pytest.fixture(scope="module")
 def card(names, tmp_path_factory):
-    return scorecard(SETTINGS, tmp_path_factory.mktemp("card"), names=names)
+    return scorecard(SETTINGS, tmp_path_factory.mktemp("card"), names=names, disease="ms")
 
 
 def test_a_refused_protocol_costs_only_itself(card):
@@ -72,6 +74,13 @@ def test_rows_are_those_of_the_run_with_what_the_scorecard_adds(card):
         assert (r["why"] is not None) is (r["agrees"] is False)
     headlines = [r for r in card["rows"] if r["headline"]]
     assert sum(r["weight"] for r in headlines) == pytest.approx(1.0)
+    for r in card["rows"]:
+        assert (r["lane"], r["phenotype"]) == ("aHSCT", "rrms")
+        scored = r["agrees"] is not None
+        assert (r["pit"] is not None) is scored
+        some = scored and r["n_not_estimable"] < r["n_replicates"]  # else there is no distance to measure
+        assert all((r[c] is not None) is some for c in ("crps", "interval_score"))
+        assert not some or (0 <= r["pit"] <= 1 and r["crps"] >= 0)
     misses = [r for r in headlines if r["agrees"] is False]
     assert card["rows"][: len(misses)] == misses
     sizes = [abs(r["z"] or 0) for r in misses]
@@ -80,7 +89,7 @@ def test_rows_are_those_of_the_run_with_what_the_scorecard_adds(card):
 
 def test_arms_are_named_by_what_they_get(card):
     assert {r["arms"] for r in card["rows"]} == {"aHSCT", "drugs", "aHSCT vs drugs"}
-    assert module._labels(load_protocol("mist"), "all arms") == "all arms"
+    assert labels_of_arms(load_protocol("mist"), "all arms") == "all arms"
 
 
 def test_every_outcome_of_a_study_with_a_role_is_predicted_or_said_why(card):
@@ -145,7 +154,7 @@ def test_all_packaged_protocols_that_reproduce_a_study_are_entered():
 
 
 def test_families_and_blind_choose():
-    named = {f: {e.name for e in entries(f)} for f in FAMILIES["ms"]}
+    named = {f: {e.name for e in entries(Choice("ms", f))} for f in FAMILIES["ms"]}
     assert {"mist", "astims"} <= named["ahsct"]
     assert "affirm" in named["drugs"]
     assert "petrou-2020" in named["msc"]
@@ -153,11 +162,55 @@ def test_families_and_blind_choose():
     assert named["opc"] == set(), "nobody has published a trial of oligodendrocyte precursors from iPSC in MS"
     for f, g in itertools.combinations(FAMILIES["ms"], 2):
         assert not named[f] & named[g]
-    sealed = entries(blind=True)
-    assert sealed
-    assert {studies()[e.study].role for e in sealed} == {"sealed"}
+    lanes = {name: {e.name for e in entries(Choice("all", name))} for name in ("ms-drugs", "ahsct", "cells", "als")}
+    assert lanes["ms-drugs"] == named["drugs"]
+    assert lanes["ahsct"] == named["ahsct"]
+    assert lanes["cells"] == named["msc"] | named["nsc"]
+    assert lanes["als"] == {e.name for e in entries(Choice("als"))}
+    assert entries(Choice("all", "natural-history")) == []
     with pytest.raises(InputError, match=r"family 'drug' is not known; did you mean 'drugs'"):
-        entries("drug")
+        Choice("all", "drug")
+    with pytest.raises(InputError, match=r"family 'treg' has no trials in MS"):
+        Choice("ms", "treg")
+    with pytest.raises(InputError, match=r"disease 'msa' is not known; did you mean 'ms'"):
+        Choice("msa")
+
+
+def test_blind_are_sealed_studies_and_trials_without_results():
+    found = {e.name: e for e in entries(blind=True)}
+    waiting = {n for n, e in found.items() if studies()[e.study].role != "sealed"}
+    assert waiting == {"ram-ms", "beat-ms", "star-ms", "net-ms"}
+    assert all(without_results(studies()[found[n].study]) for n in waiting)
+    assert {"silfverberg-2024", "nabavi-2019"} <= set(found)
+    assert all(e.skipped is None for e in found.values())
+
+
+def test_what_nobody_reads_is_skipped_unless_asked_for():
+    skipped = {e.name: e.skipped for e in entries() if e.skipped}
+    assert skipped["ram-ms"] == "its study is context"
+    assert skipped["treg-2018"] == "it predicts no published outcome"
+    assert not {"opera", "opera-1", "mist"} & set(skipped), "OPERA I alone has outcomes of its own"
+    assert not any(e.skipped for e in entries(every=True))
+    both = [e.skipped for e in entries(names=["mist", "mist"])]
+    assert both == [None, "another protocol of the study predicts the same outcomes"]
+
+
+def test_registries_are_capped():
+    boffa = load_protocol("boffa-2023")
+    assert max(a.n for a in boffa.arms.values()) <= MOST_PATIENTS
+    assert capped(boffa) is boffa
+    fewer = capped(boffa, 100)
+    assert {k: a.n for k, a in fewer.arms.items()} == {k: min(a.n, 100) for k, a in boffa.arms.items()}
+    assert all(n <= 100 for n in fewer.analysis_set.values())
+
+
+def test_lanes_and_phenotypes():
+    assert lane_of("ms", {"drugs"}) == "MS drugs"
+    assert lane_of("ms", {"ahsct"}) == "aHSCT"
+    assert lane_of("ms", {"msc"}) == lane_of("ms", {"nsc", "msc"}) == "MSC/NSC"
+    assert lane_of("als", {"msc"}) == "ALS"
+    told = {n: phenotype_of(load_protocol(n)) for n in ("mist", "oratorio", "expand", "muraro-2025-uk", "centaur")}
+    assert told == {"mist": "rrms", "oratorio": "ppms", "expand": "spms", "muraro-2025-uk": "mixed", "centaur": "als"}
 
 
 @pytest.mark.parametrize(
@@ -179,13 +232,6 @@ def test_what_a_family_does_not_predict_is_of_its_studies(tmp_path):
     told = {n["study"] for n in card["not_predicted"]}
     assert told
     assert all(families_of_study(studies()[s]) == {"nsc"} for s in told)
-
-
-def test_blind_predicts_sealed_studies_only(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "predict", lambda *a, **k: pytest.fail("no sealed study among these"))
-    card = scorecard(SETTINGS, tmp_path, blind=True, names=["mist"])
-    assert card["rows"] == []
-    assert {studies()[n["study"]].role for n in card["not_predicted"]} == {"sealed"}
 
 
 def test_a_protocol_without_a_study_is_no_entry(folder):
