@@ -112,12 +112,12 @@ def predict_members(
     for name in trials_of(data):
         if told is not None:
             told(name)
-        t = _trial(name, data)
+        t, own = _trial(name, data), derive_seed(seed, name)  # trials of a member share no effects
         for m, member in enumerate(members):
             p = parameters[member]
             people = recruit_for(t.protocol, t.kernel, parameters, member, over=SPREAD_OVER, keep=False)
             replicates = range(member * repeats, (member + 1) * repeats)
-            done = conduct(t.protocol, people, t.kernel, p, seed, replicates=replicates)
+            done = conduct(t.protocol, people, t.kernel, p, own, replicates=replicates)
             got = estimate(t.rows, Analysed(done.tables, t.protocol))
             for i, row, d in t.data:
                 values[m, :, i] = on_scale(d, got[row])
