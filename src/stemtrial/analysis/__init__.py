@@ -10,6 +10,7 @@ replicate cannot be estimated is told once, in :class:`Estimate`.
 from stemtrial.analysis.joint import JointComparison, JointSlope, joint_slope, joint_slope_difference
 from stemtrial.analysis.means import (
     ancova,
+    dispersion,
     geometric_mean,
     geometric_mean_ratio,
     mean,
@@ -40,6 +41,7 @@ __all__ = [
     "annualised_rate",
     "cafs",
     "cox",
+    "dispersion",
     "geometric_mean",
     "geometric_mean_ratio",
     "joint_slope",

@@ -178,6 +178,40 @@ def mean_ratio(y: ArrayLike, treated: ArrayLike, include: ArrayLike | None = Non
     return log_wald(np.log(ratio), se, status, level)
 
 
+def dispersion(y: ArrayLike, include: ArrayLike | None = None) -> Floats:
+    """Negative binomial size k of counts by the method of moments: mean^2 / (variance - mean).
+
+    Parameters
+    ----------
+    y : array_like, shape (replicates, patients)
+        Counts over one time that is the same for everybody.
+    include : array_like of bool, optional
+        As in :func:`mean`.
+
+    Returns
+    -------
+    ndarray of float, shape (replicates,)
+        Variance = mean + mean^2 / k, so that a small k is a heavy tail (R's theta, the inverse of the dispersion of
+        :func:`stemtrial.analysis.negative_binomial`). Infinite where the counts vary no more than Poisson counts; NaN
+        without an event, or with fewer than two patients.
+
+    Raises
+    ------
+    InputError
+        If shapes differ or values are NaN or negative.
+
+    Notes
+    -----
+    Anscombe 1950, doi:10.1093/biomet/37.3-4.358: simple, and inefficient where the tail is heavy.
+
+    """
+    mask = _inputs.analysis_set(include, _inputs.matrix("y", y).shape)
+    n, centre, squares = _moments(_inputs.numbers("y", y, mask, signed=False), mask)
+    extra = divide(squares, n - 1) - centre
+    k = np.divide(centre**2, extra, out=np.full_like(extra, np.inf), where=extra > 1e-9 * centre)
+    return np.where((n > 1) & (centre > 0), k, np.nan)
+
+
 def median(y: ArrayLike, include: ArrayLike | None = None, level: float = 0.95) -> Estimate:
     """Median with the distribution-free interval of the sign test.
 

@@ -73,6 +73,9 @@ class ConfirmedChange(Common):
         Earliest day of onset. A change that began before counts from the first usable visit on or after that day.
     baseline_at_least : float
         Patients with a lower baseline EDSS are not at risk: time 0, censored.
+    subgroup : mapping of str to float
+        Column of the patients table, and the least value there at baseline. The others are not at risk (time 0,
+        censored), and no part of a share.
     baseline_days : int or None
         The scheduled visit nearest to that day, within 42 days, is the baseline of every measure (a new baseline once a
         drug works), and nothing before that day counts. Patients without that visit are not at risk.
@@ -119,6 +122,7 @@ class ConfirmedChange(Common):
     tolerance_days: Annotated[int, Field(ge=0)] = 0
     onset_from_days: Annotated[int, Field(ge=0)] = 0
     baseline_at_least: Annotated[float, Field(ge=0, le=10)] = 0.0
+    subgroup: dict[str, float] = Field(default_factory=dict)
     baseline_days: Annotated[int, Field(gt=0)] | None = None
     reference: Literal["fixed", "roving"] = "fixed"
     rebaseline_after_relapse_days: Annotated[int, Field(ge=0)] | None = None

@@ -145,6 +145,7 @@ def needs(definition: str | Definition) -> dict[str, set[str]]:
             out["visits"] = {*d.measures} | ({"edss"} if d.edss_at_least is not None else set())
             out["patients"] = {*d.measures} if d.baseline_days is None else set()
             out["patients"] |= {"edss"} if d.baseline_at_least > 0 else set()
+            out["patients"] |= {*d.subgroup}
             if d.reads_relapses:
                 out["relapses"] = set()
         case FirstActivity():
@@ -162,9 +163,12 @@ def needs(definition: str | Definition) -> dict[str, set[str]]:
             out["relapses"] = set()
         case LesionCount() | LesionFree():
             out["mri"] = {d.column}
+        case VisitValue() if d.at_baseline:
+            out["patients"] = {c for c in (d.column, *d.plus) if c in instruments()}  # not what screening knows
         case VisitValue():
             out[d.table] = {d.column, *d.plus}
-            if d.change == "slope_change" or (d.change != "none" and d.reference_days is None):
+            from_baseline = d.reference_days is None and (d.change != "none" or d.limits_reference)
+            if d.change == "slope_change" or from_baseline:
                 out["patients"] = set(out[d.table])
         case Slope():
             out["patients"] = {d.column, *d.plus}
@@ -212,8 +216,11 @@ def diseases_of(definition: str | Definition) -> tuple[str, ...]:
         If the id is unknown.
 
     """
+    d = find(definition)
     out = set(DISEASES)
-    for table, columns in needs(definition).items():
+    if isinstance(d, VisitValue) and d.at_baseline and any(c.startswith("relapses_") for c in (d.column, *d.plus)):
+        out &= {_OF_ONE["relapses"]}
+    for table, columns in needs(d).items():
         out &= {_OF_ONE[table]} if table in _OF_ONE else set(DISEASES)
         for column in columns:
             out &= set(instruments()[column].diseases)

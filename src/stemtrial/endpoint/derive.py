@@ -134,7 +134,11 @@ def derive(
     key = (d, trial.replicate, trial.patient)
     match d:
         case ConfirmedChange():
-            return Events(*key, *_until(*first_change(d, trial), at_years))
+            time, event = first_change(d, trial)
+            for column, least in d.subgroup.items():
+                inside = trial.floats("patients", column) >= least
+                time, event = np.where(inside, time, 0.0), event & inside
+            return Events(*key, *_until(time, event, at_years))
         case FirstActivity():
             return Events(*key, *_until(*_first_activity(d, trial), at_years))
         case FirstRelapse():
@@ -290,6 +294,9 @@ def _within(values: Floats, d: VisitValue | Slope) -> Floats:
 
 def _measured(d: VisitValue, trial: Trial, at_years: float | None) -> Floats:
     columns = (d.column, *d.plus)
+    if d.at_baseline:
+        trial.end(d.censor_at)  # of whose tables anything is read, those are whole
+        return _of_reference(summed(trial, "patients", columns), d)
     values, end = summed(trial, d.table, columns), trial.end(d.censor_at)
     out, row = at_visit(trial, d.table, values, end, at_years)
     if d.carried_from_days is not None:
@@ -300,7 +307,7 @@ def _measured(d: VisitValue, trial: Trial, at_years: float | None) -> Floats:
         died = trial.first_disposition(("died",))
         before_visit = np.isnan(out) & (died <= high[trial.group])  # of the horizon, which may be late
         out = np.where((died <= end) & ((died <= target) | before_visit), d.dead, out)
-    if d.change == "none":
+    if d.change == "none" and not d.limits_reference:
         return out
     earlier = np.full(trial.n, -1)
     if d.reference_days is None:
@@ -308,8 +315,9 @@ def _measured(d: VisitValue, trial: Trial, at_years: float | None) -> Floats:
     else:
         reference, earlier = at_visit(trial, d.table, values, end, d.reference_days / DAYS_PER_YEAR)
         reference = np.where(earlier <= row, reference, np.nan)
-    if d.reference_at_least is not None:
-        reference = np.where(reference >= d.reference_at_least, reference, np.nan)
+    reference = _of_reference(reference, d)
+    if d.change == "none":
+        return np.where(np.isnan(reference), np.nan, out)
     if d.change == "difference":
         return out - reference
     if d.change == "slope_change":
@@ -323,6 +331,13 @@ def _measured(d: VisitValue, trial: Trial, at_years: float | None) -> Floats:
         return np.where(positive, out / np.where(positive, reference, 1.0), np.nan)
     fraction = np.where(positive, out / np.where(positive, reference, 1.0) - 1.0, np.nan)
     return fraction if d.change == "fraction" else 100.0 * fraction
+
+
+def _of_reference(reference: Floats, d: VisitValue) -> Floats:
+    """References within the limits of the definition; NaN for the others, who are not assessed."""
+    low = -np.inf if d.reference_at_least is None else d.reference_at_least
+    high = np.inf if d.reference_at_most is None else d.reference_at_most
+    return np.where((low - _EPS <= reference) & (reference <= high + _EPS), reference, np.nan)
 
 
 def _slope(trial: Trial, table: str, to: Ints, since: Ints | None, change: Floats) -> Floats:

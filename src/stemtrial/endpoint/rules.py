@@ -155,8 +155,8 @@ class VisitValue(Common):
 
     Attributes
     ----------
-    table : {'visits', 'mri'}
-        Where it is measured.
+    table : {'visits', 'mri', 'patients'}
+        Where it is measured; ``patients``: at baseline, or what was known then, whatever the horizon.
     column : str
         Its column there; a change from baseline also needs the column of the same name in the patients table.
     plus : tuple of str
@@ -168,8 +168,8 @@ class VisitValue(Common):
         that treats after a run-in.
     reference_days : int or None
         The reference is the scheduled visit nearest to that day (a new baseline) instead of baseline.
-    reference_at_least : float or None
-        Who has a lower reference is not assessed.
+    reference_at_least, reference_at_most : float or None
+        Who has a lower, or a higher, reference is not assessed; the reference is the baseline where nothing changes.
     dead : float or None
         The value of those who died by the horizon, or before their visit of it (a composite of function and survival);
         None: it is missing.
@@ -182,12 +182,13 @@ class VisitValue(Common):
     """
 
     rule: Literal["visit_value"] = "visit_value"
-    table: Literal["visits", "mri"]
+    table: Literal["visits", "mri", "patients"]
     column: str
     plus: tuple[str, ...] = ()
     change: Literal["none", "difference", "ratio", "fraction", "percent", "chained_percent", "slope_change"] = "none"
     reference_days: Annotated[int, Field(gt=0)] | None = None
     reference_at_least: float | None = None
+    reference_at_most: float | None = None
     dead: float | None = None
     carried_from_days: Annotated[int, Field(gt=0)] | None = None
     at_least: float | None = None
@@ -197,8 +198,8 @@ class VisitValue(Common):
     def _consistent(self) -> VisitValue:
         if self.change == "none" and self.reference_days is not None:
             raise ValueError("reference_days needs a change")
-        if self.change == "none" and self.reference_at_least is not None:
-            raise ValueError("reference_at_least needs a change")
+        if self.at_baseline and (self.change != "none" or self.dead is not None or self.carried_from_days is not None):
+            raise ValueError("table: patients is the baseline, which takes no change, dead or carried_from_days")
         if self.change == "slope_change" and self.reference_days is None:
             raise ValueError("slope_change needs reference_days, the day on which the slopes meet")
         if self.change == "chained_percent" and self.reference_days is None:
@@ -208,7 +209,18 @@ class VisitValue(Common):
         if self.change == "slope_change" and self.carried_from_days is not None:
             raise ValueError("slope_change takes no carried_from_days; its slope ends at the horizon")
         within_limits(self.at_least, self.at_most)
+        within_limits(self.reference_at_least, self.reference_at_most)
         return self
+
+    @property
+    def at_baseline(self) -> bool:
+        """Whether it is read from the patients table: no outcome of treatment, and of no time but 0."""
+        return self.table == "patients"
+
+    @property
+    def limits_reference(self) -> bool:
+        """Whether only those with some reference are assessed."""
+        return self.reference_at_least is not None or self.reference_at_most is not None
 
     @property
     def kind(self) -> Kind:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
+from stemtrial.endpoint import definitions
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.evidence.load import parse_yaml, validate
 from stemtrial.evidence.schema import Record, Statistic, Text
@@ -47,6 +48,9 @@ class Term(Record):
         Event whose hazard a hazard ratio compares, where the term itself counts those without the event.
     timed : bool
         Whether the follow-up defines the quantity, so that only rows at the same horizon compare.
+    endpoints : tuple of str
+        Ids of endpoint definitions (:func:`stemtrial.endpoint.definitions`) that measure it under another name; an id
+        stands for those that go on after a dot too.
     spellings : tuple of str
         Endpoint names of the evidence; ``[0-9]`` stands for one digit.
 
@@ -60,6 +64,7 @@ class Term(Record):
     statistics: tuple[Statistic, ...] = ()
     hazard_of: Text | None = None
     timed: bool = True
+    endpoints: tuple[Text, ...] = ()
     spellings: tuple[Text, ...]
 
     @property
@@ -116,18 +121,34 @@ def term_of(spelling: str) -> Term:
 
 
 def term(name: str) -> Term:
-    """Controlled term by its id, else by a spelling.
+    """Controlled term by its id, by a spelling, or by the id of an endpoint definition that measures it.
+
+    A definition goes by its longest part before a dot that is a term, a spelling or one of ``endpoints``:
+    ``neda3.halt_ms`` is ``neda3``.
 
     Raises
     ------
     InputError
-        If the name is neither; the message lists the closest of both.
+        If the name is none of them; the message lists the closest.
 
     """
-    if name in terms():
-        return terms()[name]
-    try:
-        return term_of(name)
-    except InputError:
-        known = {*terms(), *_spelled()[0]}
-        raise InputError(f"endpoint '{name}' is not known{did_you_mean(name, known)}") from None
+    measured = {e: t for t in terms().values() for e in t.endpoints}
+    parts = name.split(".")
+    for k in range(len(parts), 0, -1):
+        part = ".".join(parts[:k])
+        if part in terms():
+            return terms()[part]
+        if part in measured:
+            return measured[part]
+        try:
+            return term_of(part)
+        except InputError:
+            continue
+    known = {*terms(), *_spelled()[0], *measured}
+    what = "is not in the evidence" if name in definitions() or name in _stems() else "is not known"
+    raise InputError(f"endpoint '{name}' {what}{did_you_mean(name, known)}")
+
+
+def _stems() -> set[str]:
+    """Names of endpoint definitions before the first dot: families of definitions."""
+    return {d.split(".")[0] for d in definitions()}

@@ -12,7 +12,7 @@ from stemtrial import analysis
 from stemtrial.endpoint import Counts, Courses, Definition, Events, Values, derive, find
 from stemtrial.errors import InputError
 from stemtrial.predict.courses import RANKS, Course, of_ranks, of_slopes
-from stemtrial.predict.rows import NEAR_YEARS, SCALES, STATISTICS, Row, rows_of, unit_of
+from stemtrial.predict.rows import NEAR_YEARS, SCALES, STATISTICS, Row, at_baseline, rows_of, unit_of
 from stemtrial.tables import Table, row_of, take
 from stemtrial.trial.entry import planned_days
 from stemtrial.trial.parts import MONTH_DAYS
@@ -88,9 +88,13 @@ def _one(row: Row, a: Analysed) -> Floats:
     whole = row.estimator in ("cox", "logrank", "median_time", "kaplan_meier", "kaplan_meier_complement")
     if row.estimator in SHARES and definition.rule in AT_A_VISIT:
         whole = True  # what a visit shows by a time is read when its window has closed
+    whole = whole or at_baseline(definition)
     match a.derive(row.endpoint, None if whole else row.time_years):
         case Events() as data:
-            value = _of_events(row, a.square(data.time_years), a.square(data.event), treated, include, _read_at(row, a))
+            time, event = a.square(data.time_years), a.square(data.event)
+            if getattr(definition, "subgroup", None):
+                include = include & (time > 0)  # of a subgroup the others are no part
+            value = _of_events(row, time, event, treated, include, _read_at(row, a))
         case Values() as data:
             y = a.square(data.value)
             seen = include & np.isfinite(y)
@@ -111,7 +115,7 @@ def _one(row: Row, a: Analysed) -> Floats:
         case Counts() as data:
             count, years = a.square(data.count), a.square(data.exposure_years)
             seen = include & (years > 0)
-            if row.estimator in ("mean", "mean_difference", "mean_ratio", "median"):
+            if row.estimator in ("mean", "mean_difference", "mean_ratio", "median", "dispersion"):
                 value = _location(row, np.where(seen, count, 0).astype(float), treated, seen)
             else:
                 value = _rate(row, count, np.where(seen, years, 1.0), treated, seen)
@@ -147,6 +151,8 @@ def _location(row: Row, y: Floats, treated: Any, seen: Bools) -> Floats:
             return analysis.mean_ratio(y, treated, seen).value
         case "median":
             return analysis.median(y, seen).value
+        case "dispersion":
+            return analysis.dispersion(y, seen)
         case "geometric_mean":
             return analysis.geometric_mean(y, seen).value
         case "geometric_mean_ratio":

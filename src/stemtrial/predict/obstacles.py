@@ -22,6 +22,7 @@ Loc = tuple[str | int, ...]
 
 _SHARES = ("complement", "odds_ratio", "proportion", "risk_difference", "risk_ratio")
 _MEANS = ("mean", "mean_difference", "mean_ratio", "median")
+_COUNTED = (*_MEANS, "dispersion")
 _GEOMETRIC = ("geometric_mean", "geometric_mean_ratio")
 _ABOVE_ZERO = ("pg/ml", "s", "ms")
 """Units of measurements that are never 0, so that they have logarithms."""
@@ -32,7 +33,7 @@ ESTIMATORS = {
     "status": _SHARES,
     "value": _MEANS,
     "change": (*_MEANS, "slope"),
-    "count": (*_MEANS, *_RATES),
+    "count": (*_COUNTED, *_RATES),
     "rate": (*_MEANS, *_RATES),
     "trajectory": (*SLOPES, *(f"{s}_difference" for s in SLOPES)),
     "rank": RANKS,
@@ -44,8 +45,9 @@ def estimators_of(definition: Definition) -> tuple[str, ...]:
     """Return the estimators that fit an endpoint."""
     kind, column = definition.kind, getattr(definition, "column", "")
     if definition.rule == "lesion_count" and (column == "gd_lesions" or getattr(definition, "from_days", 0)):
-        return _MEANS  # a sum over some scans is no rate
-    if definition.rule == "lesion_count" or (kind == "value" and column in ("gd_lesions", "new_t2_lesions")):
+        return _COUNTED  # a sum over some scans is no rate
+    on_scans = getattr(definition, "table", "") == "mri" and column in ("gd_lesions", "new_t2_lesions")
+    if definition.rule == "lesion_count" or (kind == "value" and on_scans):
         return (*ESTIMATORS[kind], "per_scan", "per_scan_ratio")
     if kind == "value" and definition.unit in _ABOVE_ZERO:
         return (*ESTIMATORS[kind], *_GEOMETRIC)

@@ -30,6 +30,7 @@ STATISTICS = {
     "crossover_difference": "difference",
     "mean_ratio": "rate_ratio",
     "median": "median",
+    "dispersion": "dispersion",
     "slope": "slope_per_year",
     "per_scan": "mean",
     "per_scan_ratio": "rate_ratio",
@@ -50,6 +51,7 @@ SECOND = frozenset(
     {
         "complement",
         "crossover_difference",
+        "dispersion",
         "kaplan_meier_complement",
         "rate",
         "rate_difference",
@@ -66,7 +68,7 @@ SECOND = frozenset(
 """Estimators of a statistic that another estimator gives too: their rows are named after themselves."""
 
 _UNITS = {
-    **dict.fromkeys(("cox", "logrank", "cafs_p_value", "risk_ratio", "odds_ratio"), "1"),
+    **dict.fromkeys(("dispersion", "cox", "logrank", "cafs_p_value", "risk_ratio", "odds_ratio"), "1"),
     **dict.fromkeys(("mean_ratio", "geometric_mean_ratio", "per_scan_ratio"), "1"),
     **dict.fromkeys(
         ("kaplan_meier", "kaplan_meier_complement", "proportion", "complement", "risk_difference", "cafs_probability"),
@@ -148,7 +150,7 @@ def _rows_of_use(protocol: Protocol, use: EndpointUse, outcomes: Mapping[str, Ou
     treated = [a for a in protocol.arms if a != protocol.control]
     contrasts = [(a, protocol.control) for a in treated]
     arms: list[str | tuple[str, str]] = list(contrasts) if use.estimator in CONTRASTS else list(protocol.arms)
-    times: tuple[float | None, ...] = use.at_years or (None,)
+    times: tuple[float | None, ...] = use.at_years or ((0.0,) if at_baseline(definition) else (None,))
     if use.pooled:
         together = tuple(protocol.arms)
         made = [Row(use.id, use.estimator, POOLED, t, statistic, unit, None, together) for t in times]
@@ -157,6 +159,11 @@ def _rows_of_use(protocol: Protocol, use: EndpointUse, outcomes: Mapping[str, Ou
     if use.estimator == "negative_binomial":
         made += [Row(use.id, use.estimator, c, t, "rate_ratio", "1", None) for t in times for c in contrasts]
     return _tied(made, use, outcomes)
+
+
+def at_baseline(definition: Definition) -> bool:
+    """Whether a definition is read before anything is given."""
+    return bool(getattr(definition, "at_baseline", False))
 
 
 def unit_of(definition: Definition, estimator: str) -> str:
@@ -193,7 +200,7 @@ def _of_same_arms(row: Row, o: Outcome) -> bool:
     if row.estimator == "crossover_difference":
         return len(o.arms) == 2 and o.arms[0] == row.arm[0]
     if row.pooled:  # in any order; groups that a record names by capitals have small letters in a protocol
-        return sorted(a.lower() for a in o.arms) == sorted(row.pooled)
+        return o.arms == ("all",) or sorted(a.lower() for a in o.arms) == sorted(row.pooled)
     return o.arms == row.arms
 
 
@@ -204,6 +211,8 @@ def _years_apart(row: Row, o: Outcome) -> float:
     """
     if row.time_years is None:
         return 0.0
+    if o.time_years is None and row.time_years == 0:
+        return 0.0  # who was recruited: a record need not say when
     if o.time_years is None:
         return 1.0 / (1e6 + row.time_years)  # the last of several times
     definition = find(row.endpoint)
@@ -221,6 +230,10 @@ def told_as(row: Row, o: Outcome) -> Row:
         statistic = "count"  # events of the whole arm
     elif statistic == "mean_change" and (o.statistic == "difference" or (o.statistic == "relative_change" and share)):
         statistic = o.statistic  # of one arm: after minus before
+    elif o.statistic == "rate_per_year" and row.estimator == "mean" and at_baseline(definition):
+        statistic = o.statistic  # relapses of the year before
+    elif o.statistic == "mean" and statistic == "dispersion":
+        statistic = o.statistic  # a record without a name for it; its endpoint says what it is
     elif o.statistic == "slope_per_year" and definition.rule == "slope" and unit.endswith("/y"):
         statistic = o.statistic  # of the patients' own slopes, a mean or median
     elif {statistic, o.statistic} in ({"mean", "mean_change"}, {"median", "median_change"}):

@@ -48,6 +48,8 @@ def instruments_of(protocol: Protocol) -> tuple[tuple[str, ...], tuple[str, ...]
     for name in dict.fromkeys([*(use.id for use in protocol.endpoints.all), *events_of(protocol)]):
         definition = find(name)
         found = needs(definition)
+        if getattr(definition, "at_baseline", False):  # what the baseline holds is what visits and scans measure
+            found = {t: {c for c in found["patients"] if instruments()[c].table == t} for t in wanted}
         for table, columns in wanted.items():
             columns |= dict.fromkeys(sorted(found.get(table, ())))
         worsening = worsening_of(definition) if definition.rule == "first_activity" else definition

@@ -77,6 +77,7 @@ Estimator = Literal[
     "mean_ratio",
     "mean",
     "median",
+    "dispersion",
     "slope",
     "geometric_mean",
     "geometric_mean_ratio",
@@ -122,6 +123,7 @@ AT_VISITS = {
     "ancova_difference",
     "mean_ratio",
     "median",
+    "dispersion",
     "slope",
     "geometric_mean",
     "geometric_mean_ratio",
@@ -317,7 +319,7 @@ class EndpointUse(Part):
         One of :data:`Estimator`.
     at_years : tuple of float
         Times of the estimate: needed by kaplan_meier and by means and medians at a visit, refused by cox, logrank
-        and median_time, else optional (whole follow-up).
+        and median_time and of what is read at baseline, else optional (whole follow-up).
     predicts : tuple of str
         Outcomes of the reproduced study, ``burt2019_mist#7``.
     pooled : bool
@@ -335,7 +337,10 @@ class EndpointUse(Part):
         known = _endpoint_ids(info)
         if self.id not in known:
             fail(("id",), f"endpoint '{self.id}' is not known{did_you_mean(self.id, known)}")
-        if self.estimator in _AT_TIMES and not self.at_years:
+        if getattr(definitions().get(self.id), "at_baseline", False):
+            if self.at_years:
+                fail(("at_years",), f"means nothing with '{self.id}', which is read at baseline; remove it")
+        elif self.estimator in _AT_TIMES and not self.at_years:
             fail(("at_years",), f"is missing; {self.estimator} needs times, e.g. at_years: [1, 2]")
         if self.estimator in _WITHOUT_TIMES and self.at_years:
             fail(("at_years",), f"means nothing with {self.estimator}, which uses the whole follow-up; remove it")

@@ -266,7 +266,8 @@ def test_cycles_of_petrou_are_judged_at_the_visit_that_ends_them():
         (lambda: harm(from_days=10, to_days=9), "to_days 9 is before from_days 10"),
         (lambda: harm(lasting_days=10), "ended_by and lasting_days together"),
         (lambda: harm(ended_by=["menses recovered"]), "ended_by and lasting_days together"),
-        (lambda: find("edss", reference_at_least=2.0), "reference_at_least needs a change"),
+        (lambda: find("baseline.edss", change="difference"), "table: patients is the baseline"),
+        (lambda: find("edss", reference_at_least=2.0, reference_at_most=1.0), "at_least 2 is above at_most 1"),
         (lambda: find("visual_acuity_slope", reference_days=None), "slope_change needs reference_days"),
         (lambda: find("edss_plus_improved", of=["edss_improved"]), "at least 2 items"),
         (

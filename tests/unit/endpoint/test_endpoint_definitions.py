@@ -69,12 +69,19 @@ ALS = {
     "responder.slope_25_percent", "responder.slope_50_percent", "svc_change", "svc_pct", "svc_slope", "time_to_niv",
     "tracheostomy", "tracheostomy_free_survival", "walking_improved", "weight_change",
 }  # fmt: skip
-ANY_DISEASE = {"completed", "lost_to_follow_up", "serious_neurologic_events"}
+STATES = {
+    "baseline.edss", "baseline.edss_6_or_6_5", "baseline.gd_lesions", "baseline.nine_hole_peg_s",
+    "baseline.relapse_free_24_months", "baseline.relapses_last_12_months", "composite_worsening.12_weeks.mri_active",
+    "edss_stable_or_improved.from_82_months", "edss_transition.0_to_0", "edss_transition.0_to_mild",
+    "edss_transition.mild_to_mild", "edss_transition.mild_to_moderate", "edss_transition.moderate_to_moderate",
+    "edss_transition.moderate_to_severe", "edss_transition.severe_to_severe",
+}  # fmt: skip
+ANY_DISEASE = {"baseline.female", "completed", "lost_to_follow_up", "serious_neurologic_events"}
 
 
 def test_every_definition_is_there_cited_and_typed():
     known = definitions()
-    assert set(known) == REQUIRED | CELL_THERAPY | ALS | ANY_DISEASE
+    assert set(known) == REQUIRED | CELL_THERAPY | STATES | ALS | ANY_DISEASE
     for name, d in known.items():
         assert d.id == name
         assert d.label
@@ -161,7 +168,15 @@ def test_needs_names_what_is_measured_and_no_more():
 def test_a_definition_belongs_to_the_diseases_that_can_measure_it():
     for name in ALS - {"nfl_ratio"}:
         assert diseases_of(name) == ("als",), name
-    shared = {"nfl", "nfl_change", "nfl_change_fraction", "nfl_change_pct", "nfl_drop_over_50pct", "nfl_ratio"}
+    shared = {
+        "baseline.female",
+        "nfl",
+        "nfl_change",
+        "nfl_change_fraction",
+        "nfl_change_pct",
+        "nfl_drop_over_50pct",
+        "nfl_ratio",
+    }
     for name, d in definitions().items():
         harm = d.rule in ("adverse_event", "death", "treatment_death", "leaving")
         both = harm or name in shared

@@ -31,7 +31,8 @@ def patients(edss, replicate=None, closure=1826, t2=None):
     return make(
         "patients", replicate=zero if replicate is None else replicate, patient=np.arange(n), arm=np.full(n, "dmt"),
         recruit=zero, entry_day=zero, closure_day=np.full(n, closure), age_years=zero, female=zero,
-        disease_duration_years=zero, relapses_last_12_months=zero, edss=np.array(edss, float), gd_lesions=zero,
+        disease_duration_years=zero, relapses_last_12_months=zero, relapses_last_24_months=zero,
+        edss=np.array(edss, float), gd_lesions=zero,
         t2_volume_ml=np.full(n, 10.0) if t2 is None else np.array(t2, float),
         lesion_mtr_pct=np.full(n, 80.0), lesion_mwf_pct=np.full(n, 6.0),
         alsfrs_r_slope_run_in=np.full(n, -1.0), alsfrs_r_slope_run_in_18_weeks=np.full(n, -1.0),

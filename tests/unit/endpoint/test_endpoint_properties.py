@@ -86,6 +86,7 @@ def tables(cohort):
             "patient": np.arange(n),
             "closure_day": base[:, 3],
             "female": base[:, 4],
+            "gd_lesions": base[:, 4],
         }
         | {c: base[:, k] for k, c in enumerate(("edss", "t25fw_s", "nine_hole_peg_s"))}
         | stages(base[:, 0]),
@@ -189,6 +190,8 @@ def plain():
             "female": np.ones(2),
             "alsfrs_r_slope_run_in": np.full(2, -1.0),
             "alsfrs_r_slope_run_in_18_weeks": np.full(2, -1.0),
+            "relapses_last_12_months": np.ones(2),
+            "relapses_last_24_months": np.ones(2),
         }
         | {c: x[:2] for c, x in measured["patients"].items()},
         "visits": keys | {"visit": np.array([1, 2, 1, 2])} | measured["visits"],
