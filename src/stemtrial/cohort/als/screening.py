@@ -42,7 +42,8 @@ _KEPT = (
 
 def _steps(p: Mapping[str, float], care: Care, rules: Eligibility) -> list[str]:
     on_history, examined = CLINIC.apart(rules)
-    return ["people with ALS", "alive at screening, without a machine to breathe", *passed([*on_history, *examined])]
+    alive = "alive at screening, without a machine to breathe"
+    return ["people with ALS", *passed(on_history), alive, *passed(examined)]
 
 
 def _batch(
@@ -57,16 +58,6 @@ def _batch(
         constants["riluzole"] = np.zeros(n)
     diagnosed = (constants["delay_months"] * MONTH).astype(np.int64)
     screened = diagnosed + (constants["referral_months"] * MONTH).astype(np.int64)
-    people = kernel.population(0, index, constants, state)
-    days = screened[:, None] - np.array(_VISITS)
-    asked = days >= 0
-    row, _ = np.nonzero(asked)
-    takers = np.flatnonzero(constants["riluzole"])
-    seen = kernel.advance(
-        people, 0, screened, p, RUN_IN_SEED, schedule=taken(kernel, "riluzole", takers, diagnosed[takers], p),
-        visits=(row, days[asked]), threads=threads,
-    ).observed  # fmt: skip
-    last = np.cumsum(asked.sum(1)) - 1
     columns: dict[str, NDArray[Any]] = {
         "age_years": constants["age0"] + screened / YEAR,
         "female": constants["female"],
@@ -78,10 +69,24 @@ def _batch(
         "onset_site": np.array(SITES)[constants["onset_region"].astype(np.int64)],
         **{k: constants[k] for k in ("bulbar_onset", "c9orf72", "sod1", "riluzole")},
     }
+    # the day of screening has nothing to do with the course: who fails a rule on history need not live at all
     on_history, examined = CLINIC.apart(rules)
     funnel = Funnel(n)
-    funnel.keep((seen["alive"][last] > 0.5) & (seen["ventilated"][last] < 0.5))
     funnel.passing(on_history, columns)
+    rows = funnel.narrow()
+    index, entry_year, diagnosed, screened = index[rows], entry_year[rows], diagnosed[rows], screened[rows]
+    constants, state, columns = ({k: v[rows] for k, v in x.items()} for x in (constants, state, columns))
+    people = kernel.population(0, index, constants, state)
+    days = screened[:, None] - np.array(_VISITS)
+    asked = days >= 0
+    row, _ = np.nonzero(asked)
+    takers = np.flatnonzero(constants["riluzole"])
+    seen = kernel.advance(
+        people, 0, screened, p, RUN_IN_SEED, schedule=taken(kernel, "riluzole", takers, diagnosed[takers], p),
+        visits=(row, days[asked]), threads=threads,
+    ).observed  # fmt: skip
+    last = np.cumsum(asked.sum(1)) - 1
+    funnel.keep((seen["alive"][last] > 0.5) & (seen["ventilated"][last] < 0.5))
     rows = funnel.narrow()
 
     known, mine = from_draw(p), {k: v[rows] for k, v in constants.items()}
