@@ -14,6 +14,7 @@ NAMES = {"ms-drugs": "MS drugs", "natural-history": NATURAL, "ahsct": "aHSCT", "
 """Word for a command line -> lane. Natural history is that of either disease; ALS are its trials."""
 assert tuple(NAMES.values()) == LANES
 DISEASES = tuple(FAMILIES)
+_OF = {"ms-drugs": ("ms",), "cells": ("ms",), "als": ("als",)}
 
 
 def lane_of(disease: str, therapies: Collection[str]) -> str:
@@ -54,15 +55,15 @@ class Choice:
             raise InputError(f"disease '{disease}' is not known{did_you_mean(disease, (*DISEASES, 'all'))}")
         self.disease, self.name = disease, name
         self.diseases = DISEASES if disease == "all" else (disease,)
-        self.lane = NAMES.get(name or "")
-        self.family: str | None = None
-        if name is None or self.lane is not None:
-            return
-        self.family = name
-        if disease != "all":
+        of_families = {f for d in DISEASES for f in FAMILIES[d]}
+        self.family = name if name in of_families else None  # aHSCT is both
+        self.lane = None if self.family else NAMES.get(name or "")
+        if self.family is not None and disease != "all":
             families(disease, name)
-        elif not any(name in of_disease for of_disease in FAMILIES.values()):
-            known = list(dict.fromkeys([*NAMES, *(f for of_disease in FAMILIES.values() for f in of_disease)]))
+        elif self.lane is not None and disease not in _OF.get(name or "", (disease,)) and disease != "all":
+            raise InputError(f"family '{name}' has no trials in {disease.upper()}; leave out --disease")
+        elif name is not None and self.family is None and self.lane is None:
+            known = list(dict.fromkeys([*sorted(of_families), *NAMES]))
             raise InputError(f"family '{name}' is not known{did_you_mean(name, known)}")
 
     @property
