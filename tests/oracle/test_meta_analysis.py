@@ -16,6 +16,8 @@ def test_fixture_says_how_it_was_made():
     assert "metafor" in FIXTURE["software"]
     assert sum(c["tau2"] == 0 for c in FIXTURE["cases"]) >= 2
     assert len({c["name"] for c in FIXTURE["cases"]}) >= 3
+    sizes = {(len(c["yi"]), c["tau2"] > 0) for c in FIXTURE["cases"] if c["method"] == "REML"}
+    assert {(2, False), (2, True), (3, True)} <= sizes
 
 
 @pytest.mark.parametrize("case", FIXTURE["cases"], ids=lambda c: f"{c['name']}-{c['method']}")

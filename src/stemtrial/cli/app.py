@@ -302,16 +302,48 @@ def list_(
 @app.command()
 def evidence(
     endpoint: Annotated[
-        str, typer.Argument(metavar="ENDPOINT", help="A term of the evidence: 'neda3', 'relapse_rate', ...")
+        str, typer.Argument(metavar="ENDPOINT", help="An endpoint or a term of the evidence: 'neda3', ...")
     ],
     family: Annotated[str | None, typer.Option(metavar="ms|hsct|cells|als", help="Only studies of the family.")] = None,
     statistic: Annotated[str | None, typer.Option(metavar="NAME", help="Only that statistic, 'hazard_ratio'.")] = None,
+    out: Annotated[
+        str | None, typer.Option("--out", "-o", metavar="FILE.html", help="Write forests and every row as a page.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Show what published studies say about an endpoint: comparable rows together, pooled where that is honest."""
     from stemtrial.cli.showing import show_evidence
 
-    show_evidence(endpoint, family, statistic, json)
+    show_evidence(endpoint, family, statistic, json, out)
+
+
+@app.command()
+def fit(
+    block: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only that block, and those it comes after; repeatable.")
+    ] = None,
+    out: Annotated[str | None, typer.Option("--out", "-o", metavar="DIR", help="Folder; else runs/fit.")] = None,
+    members: Annotated[int | None, typer.Option(metavar="J", help="Members of the ensemble; else as planned.")] = None,
+    passes: Annotated[int | None, typer.Option(metavar="P", help="Passes over the data; else as planned.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(metavar="T", help="Processes, which change no number; else all cores.")
+    ] = None,
+    seed: Seed = 1,
+    ship: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Write the posterior there; src/stemtrial/parameters is the package's own."),
+    ] = None,
+    json: Json = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Start without asking.")] = False,
+) -> None:
+    """Fit the parameters to published studies whose role is fit. Takes hours; tells how many, and asks, first.
+
+    Writes calibration.json and calibration.html, and with --ship posterior.csv and posterior.json. A killed fit goes
+    on where it was.
+    """
+    from stemtrial.cli.fitting import FitOptions, fit_blocks
+
+    fit_blocks(FitOptions.checked(block or [], out, members, passes, threads, seed, ship, json, yes))
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
@@ -347,7 +379,7 @@ def _status(args: list[str]) -> int:
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C does not wait for the threads
         again = shlex.join(["stemtrial", *args])
-        if args[:1] in (["run"], ["compare"], ["scorecard"], ["readout"]):
+        if args[:1] in (["run"], ["compare"], ["scorecard"], ["readout"], ["fit"]):
             return _say(f"interrupted; what is finished is kept, and the same command goes on: {again}", INTERRUPTED)
         return _say("interrupted", INTERRUPTED)
     except MemoryError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from stemtrial.cli import text
@@ -266,11 +267,19 @@ def _in_words(row: dict[str, Any], name: str, columns: tuple[str, ...]) -> str:
 
 
 # -- evidence ---------------------------------------------------------------------------------------------------------
-def show_evidence(endpoint: str, family: str | None, statistic: str | None, as_json: bool) -> None:
+def show_evidence(
+    endpoint: str, family: str | None, statistic: str | None, as_json: bool, out: str | None = None
+) -> None:
     """Print a forest: pooled panels first, then rows that stand alone, then those without a verified number."""
-    from stemtrial.evidence import forest
+    from stemtrial.evidence.forest import forest, spoken
 
+    place = None if out is None else _page(out)
     found = forest(endpoint, family, statistic)  # type: ignore[arg-type]  # checked there
+    if place is not None:
+        from stemtrial.report.evidence import write
+
+        chosen = [f"--family {family}"] * bool(family) + [f"--statistic {statistic}"] * bool(statistic)
+        write(found, place, " ".join(["stemtrial evidence", endpoint, *chosen]))
     if as_json:
         text.print_json(found.to_rows())
         return
@@ -298,7 +307,8 @@ def show_evidence(endpoint: str, family: str | None, statistic: str | None, as_j
             right=[3],
             fold=[4],
         )
-        text.note(f"a new study would show {span((o.prediction_low, o.prediction_high))} (95 % prediction interval)")
+        new = " to ".join(number(v) for v in (o.prediction_low, o.prediction_high))
+        text.note(f"a new study would show {new} (95 % prediction interval)")
     for title, standings, value in (
         ("Verified, not pooled", ("listed", "context"), True),
         ("Recalled: not verified at a source, never pooled or scored", ("recalled",), True),
@@ -311,25 +321,40 @@ def show_evidence(endpoint: str, family: str | None, statistic: str | None, as_j
             text.table(
                 ["outcome", "what", "time", "value (95 % CI)", "n", "why"],
                 [
-                    [r.outcome_id, f"{_statistic(p, r.unit)}, {_who(r.comparison)}", *line(r)[1:], r.why]
+                    [r.outcome_id, f"{_statistic(p, r.unit)}, {spoken(r.comparison)}", *line(r)[1:], r.why]
                     for p, r in rows
                 ],
                 right=[4],
                 fold=[1, 5],
             )
+    if place is not None:
+        text.heading("Written")
+        text.whole(f"  {place}")
+
+
+def _page(out: str) -> Path:
+    """Return where a page goes.
+
+    Raises
+    ------
+    InputError
+        If it is no HTML file in a folder that exists.
+    """
+    place = Path(out)
+    if place.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"'{out}' is no name of a page; write {place.name or 'forest'}.html")
+    if place.is_dir() or not place.parent.is_dir():
+        raise InputError(f"'{out}' cannot be written; name a file in a folder that exists")
+    return place
 
 
 def _panel_title(p: Any, years: Callable[[Any], str]) -> str:
+    from stemtrial.evidence.forest import spoken
+
     at = f", at {years(p.horizon_years)}" if p.horizon_years else ""
-    return f"{_statistic(p, p.rows[0].unit)}, {_who(p.comparison)} ({p.disease.upper()}{at})"
+    return f"{_statistic(p, p.rows[0].unit)}, {spoken(p.comparison)} ({p.disease.upper()}{at})"
 
 
 def _statistic(panel: Any, unit: str | None) -> str:
     """The statistic of a panel, with the unit where the rows of the endpoint have several."""
     return str(panel.statistic).replace("_", " ") + (f" [{unit}]" if unit and unit != "1" else "")
-
-
-def _who(comparison: str) -> str:
-    """Treatments as a reader knows them: a drug is named, not its class; no treatment is no word of the record."""
-    words = [w.replace("dmt:", "").replace("_", " ") for w in comparison.split(" vs ")]
-    return " vs ".join("no study treatment" if w == "none" else w for w in words)

@@ -230,6 +230,12 @@ def comparison_of(s: Study, o: Outcome) -> str:
     return f"within {label}" if o.statistic in _CONTRASTS else label
 
 
+def spoken(comparison: str) -> str:
+    """Treatments as a reader knows them: a drug is named, not its class; no treatment is no word of the record."""
+    words = [w.replace("dmt:", "").replace("_", " ") for w in comparison.split(" vs ")]
+    return " vs ".join("no study treatment" if w == "none" else w for w in words)
+
+
 def horizon_years(time_years: float | None) -> float | None:
     """Horizon at which follow-ups compare: the nearest year, the nearest half year below nine months."""
     if time_years is None:

@@ -184,6 +184,31 @@ def test_evidence_pools_and_keeps_recalled_and_sealed_apart(cli):
     assert len(rows) == len(found.to_rows())
 
 
+def test_evidence_writes_a_page(cli, tmp_path):
+    place = tmp_path / "forest.html"
+    said = cli("evidence", "confirmed_worsening.mist", "--family", "hsct", "-o", str(place))
+    assert said.code == 0
+    assert str(place) in said.out.replace("\n", "")
+    assert "stemtrial evidence confirmed_worsening.mist --family hsct" in place.read_text()
+    rows = json.loads(cli("evidence", "confirmed_worsening", "--family", "hsct", "--json", "-o", str(place)).out)
+    assert {r["value"] for r in rows if r.get("standing") == "sealed"} == {None}
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("neda3", "-o", "forest"), "write forest.html"),
+        (("neda3", "-o", "no_such_folder/forest.html"), "a folder that exists"),
+        (("eq5d_change",), "is not in the evidence; did you mean"),
+    ],
+)
+def test_evidence_refuses_in_one_line(args, says, cli):
+    said = cli("evidence", *args)
+    assert said.code == 2
+    assert says in said.err
+    assert said.out == ""
+
+
 def test_evidence_of_one_family(cli):
     rows = json.loads(cli("evidence", "neda3", "--family", "hsct", "--statistic", "km_probability", "--json").out)
     assert {r["family"] for r in rows if r["kind"] == "outcome"} == {"hsct"}

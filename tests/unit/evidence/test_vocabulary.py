@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 import pytest
 
 from stemtrial import evidence as ev
+from stemtrial.endpoint import definitions
 from stemtrial.errors import InputError
 
 SPELLINGS = {o.endpoint for s in ev.studies().values() for o in s.outcomes}
@@ -64,3 +65,28 @@ def test_hazard_ratios_of_event_free_terms_compare_the_event():
 def test_unknown_endpoint_lists_the_closest():
     with pytest.raises(InputError, match="did you mean 'neda3'"):
         ev.term("neda33")
+
+
+def test_endpoints_of_the_library_lead_to_their_term():
+    for name, wanted in {
+        "confirmed_worsening": "confirmed_disability_worsening",
+        "confirmed_worsening.mist": "confirmed_disability_worsening",
+        "neda3.halt_ms": "neda3",
+        "overall_survival": "survival",
+        "edss_milestone.6": "edss6_reached",
+        "serious_adverse_events.related": "serious_adverse_events",
+        "relapse_rate": "annualised_relapse_rate",
+    }.items():
+        assert ev.term(name).id == wanted
+    with pytest.raises(InputError, match="'eq5d_change' is not in the evidence"):
+        ev.term("eq5d_change")
+    with pytest.raises(InputError, match="'neda33' is not known; did you mean 'neda3'"):
+        ev.term("neda33")
+
+
+def test_endpoints_named_by_terms_exist_and_stand_once():
+    known = set(definitions()) | {d.split(".")[0] for d in definitions()}
+    named = [e for t in ev.terms().values() for e in t.endpoints]
+    assert set(named) <= known
+    assert len(named) == len(set(named))
+    assert not set(named) & (set(ev.terms()) | SPELLINGS)
