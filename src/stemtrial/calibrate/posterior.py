@@ -35,6 +35,8 @@ DRAWS = 200
 """Draws that ship, unless said otherwise."""
 SHARES = ("share", "probability")
 """Units of numbers that cannot exceed 1, whatever their prior."""
+HIDDEN = ".enhancement"
+"""Share of lesions that a drug hides from a scan: a share whatever its prior, and 0 is its border."""
 HYPOTHESES = (".sceptical", ".optimistic")
 SOFTWARE = ("stemtrial", "numpy", "scipy", "numba")
 
@@ -108,7 +110,7 @@ def _drawn_at_prior(p: Parameter) -> bool:
     if p.name.partition(".")[0] not in _owners_of_therapies() or p.name in _weights():
         return False
     # a share of exactly 0 or 1 says that there is no such effect, not that it is small
-    return not (p.prior["dist"] == "beta" and p.value in (0.0, 1.0))
+    return not ((p.prior["dist"] == "beta" or p.name.endswith(HIDDEN)) and p.value in (0.0, 1.0))
 
 
 def columns(fitted: Mapping[str, Fitted]) -> Columns:
@@ -135,7 +137,8 @@ def from_priors(names: Sequence[str], draws: int, seed: int) -> Floats:
     """Draw parameters from their priors, independently, each from a stream of its own name.
 
     The sceptical and the optimistic value of one action share their stream: how strong it is, is one unknown of both,
-    and the optimistic one stays the greater. Shares and probabilities whose prior exceeds 1 are drawn from its part up to 1.
+    and the optimistic one stays the greater. Shares and probabilities whose prior exceeds 1 are drawn from its part
+    up to 1.
 
     Parameters
     ----------
