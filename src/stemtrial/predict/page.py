@@ -93,10 +93,9 @@ def page_data(
 
 
 def _parameters_note(run: dict[str, Any]) -> str:
-    drawn = (
-        f"{run['draws']} draws of {run['draws_label']}" if run["draws"] > 1 else "All parameters at their point values"
-    )
-    words = {"trial_effects": "effects of the trial (hypothesis, centre, rating bias)", "parameters": "parameters"}
+    point = run["draws_label"] == "point"
+    drawn = "All parameters at their point values" if point else f"{run['draws']} of the draws of {run['draws_label']}"
+    words = {"trial_effects": "effects of the trial", "parameters": "parameters"}
     held = ["sampling", *(words[w] for w in run["interval"].split("+")[1:])]
     return f"{drawn}; intervals hold {' and '.join(held) if len(held) > 1 else 'sampling only'}."
 

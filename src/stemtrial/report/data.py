@@ -41,7 +41,8 @@ class Run(TypedDict, total=False):
     of what is drawn once a trial) differ between replicates, with ``+parameters`` over several draws of them.
     ``without_human_data`` names, by arm, what nobody has been given yet; ``reproduces`` is a study id, ``doi`` bare
     (``10.1001/...``).
-    ``screened`` and ``distinct_recruits`` count virtual people; ``recruit_warning`` is a sentence or None.
+    ``screened`` counts screenings of virtual people, ``distinct_recruits`` recruits; ``recruit_warning`` is a sentence
+    or None.
     """
 
     protocol: str
@@ -129,6 +130,7 @@ class Estimate(TypedDict, total=False):
     n_draws: int
     n_not_estimable: int
     mcse: float | None
+    sd: dict[str, float | None]
     labels: list[str]
     published: Published | None
     agrees: bool | None

@@ -243,7 +243,7 @@ def sections_of(result: Mapping[str, Any], names: Names) -> list[Section]:
     )
     steps = result.get("recruitment") or ()
     run = result["run"]
-    told = f"{count(run.get('screened'))} virtual people were screened; "
+    told = f"{count(run.get('screened'))} screenings of virtual people; "
     told += f"{count(run.get('distinct_recruits'))} distinct recruits entered."
     view = (
         [

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from stemtrial.predict.uncertainty import shares
 from stemtrial.report.words import (
+    HELD,
     NO_HUMAN_DATA,
     NO_HUMAN_DATA_MARK,
     Names,
@@ -78,6 +80,8 @@ def estimate_table(rows: Sequence[Mapping[str, Any]], names: Names, caption: str
     columns = ["Outcome", "Predicted, 90 %", "50 %", "Median", "Published", "Inside the 90 %?"]
     labelled = full and any(row.get("labels") for row in rows)
     columns += ["Monte Carlo error", "Not estimable"] if full else []
+    parts = full and any(len(shares(row.get("sd")) or ()) > 1 for row in rows)
+    columns += ["Of the variance"] if parts else []
     columns += ["Labels"] if labelled else []
     out, ids = [], []
     for k, row in enumerate(rows):
@@ -104,6 +108,9 @@ def estimate_table(rows: Sequence[Mapping[str, Any]], names: Names, caption: str
                 Cell(f"± {number(s['mcse'])}" if s["mcse"] is not None else "–", sort=s["mcse"]),
                 Cell(count(lost), (share,) if lost and share else (), sort=lost),
             ]
+        if parts:
+            told = shares(row.get("sd")) or {}
+            cells.append(Cell(", ".join(f"{HELD[k]} {100 * v:.0f} %" for k, v in told.items()) or "–"))
         if labelled:
             cells.append(Cell(", ".join(plain(label).lower() for label in row.get("labels") or ()) or "–"))
         out.append(cells)

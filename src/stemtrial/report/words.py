@@ -41,9 +41,12 @@ DISEASES = {"ms": "multiple sclerosis", "als": "amyotrophic lateral sclerosis"}
 NO_HUMAN_DATA = "prediction_without_human_data"
 NO_HUMAN_DATA_MARK = "⚠ no human data"
 """The label of what nobody has been given yet, and how a row shows it."""
-_HELD = {"sampling": "sampling", "trial_effects": "effects of the trial", "parameters": "parameters"}
+HELD = {"sampling": "sampling", "trial_effects": "effects of the trial", "parameters": "parameters"}
+"""Parts of an interval in words."""
 _LABELS = {
     "point_parameters": "All parameters at their point values: what is not known about them is not in the intervals.",
+    "posterior_of_other_parameters": "The posterior was fitted with other point values or priors than those of this "
+    "version: refit it, or read the prediction as one of mixed parameters.",
     "other_size": "Run at another size than the published trial, so that nothing is scored.",
     NO_HUMAN_DATA: "Prediction without human data: nobody with {disease} has been given this product by this route "
     "with results published, so that it rests on mechanism alone.",
@@ -214,7 +217,7 @@ def explain_label(label: str, disease: str = "") -> str:
 
 def interval_words(interval: Any) -> str:
     """Say what an interval holds: ``'sampling+trial_effects'`` gives ``'sampling and effects of the trial'``."""
-    words = [_HELD[w] for w in str(interval or "").split("+") if w in _HELD]
+    words = [HELD[w] for w in str(interval or "").split("+") if w in HELD]
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 

@@ -47,6 +47,7 @@ def data() -> dict:
     ]  # fmt: skip
     rows = [row("miss", False, 20.0), row("hit", True), row("none", None, range=None, range_fit=None)]
     settings = {"disease": "ms", "people": 500, "years": 30, "onset": "all", "seed": 1, "draws": "x", "draw": 0}
+    settings |= {"n_draws": 1, "draws_label": "point"}
     return {"settings": settings, "comparison": rows, "estimates": estimates, "pictures": [picture],
             "provenance": {"seed": "1", "command": "stemtrial <cohort>"}}  # fmt: skip
 
