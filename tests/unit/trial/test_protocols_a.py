@@ -170,5 +170,5 @@ def test_a_crossover_has_two_arms():
 
 def test_a_sum_over_some_scans_is_no_rate():
     for name in ("gd_lesions.all_scans", "gd_lesions.from_12_weeks", "new_t2_lesions.from_52_weeks"):
-        assert set(estimators_of(find(name))) == {"mean", "mean_difference", "mean_ratio", "median"}
+        assert set(estimators_of(find(name))) == {"mean", "mean_difference", "mean_ratio", "median", "dispersion"}
     assert "negative_binomial" in estimators_of(find("new_t2_lesions"))

@@ -53,7 +53,7 @@ PROTOCOLS = {
     "ruizarguelles2019_mexico617": {"ruizarguelles-2019": 3},
     "samijn2006": {"samijn-2006": 2},
     "shevchenko2015": {"shevchenko-2015": 3},
-    "silfverberg2024_sweden": {"silfverberg-2024": 10},
+    "silfverberg2024_sweden": {"silfverberg-2024": 11},
     "singlecentre2026_29": {"singlecentre-2026": 2},
     "starms_design": {"star-ms": 0},
     "thebault2020_nfl_gfap": {"thebault-2020": 2},
@@ -144,7 +144,6 @@ NOT_PREDICTED = {
         5: "of those not worse in three years",
         6: "of those not worse in three years",
     },
-    "silfverberg2024_sweden": {7: "of the year before the graft"},
     "singlecentre2026_29": {2: "of a subgroup", 3: "of those who failed alone"},
     "starms_design": {1: "a number of patients", 2: "a number of patients"},
     "thebault2020_nfl_gfap": {
