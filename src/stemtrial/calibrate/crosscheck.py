@@ -31,7 +31,7 @@ from stemtrial.calibrate.forward import REGISTRY_PEOPLE
 from stemtrial.calibrate.likelihood import log_likelihood
 from stemtrial.calibrate.loco import Forecast, forecast, noise_with_lack
 from stemtrial.calibrate.slice import Chains, elliptical_slice
-from stemtrial.errors import InputError
+from stemtrial.errors import InputError, did_you_mean
 
 SHIFT, LEAST_RATIO, MOST_RATIO = 0.5, 0.8, 1.25
 """Agreement: difference of means in standard deviations, ratio of standard deviations. An interval of 90 % that is off
@@ -207,18 +207,53 @@ def _sample(target: _Target, start: Floats, draws: int, chains: int, rng: np.ran
     return Chains(mode + run.values @ root.T, run.log_likelihood, run.evaluations)
 
 
-def _compared(fitted: Fitted, run: Chains) -> list[Compared]:
+_TARGETS: dict[str, Callable[[Fitted], _Target]] = {"same likelihood": _same, "exact likelihood": _exact}
+
+
+def chain(fitted: Fitted, likelihood: str, rng: np.random.Generator, *, draws: int = 500, chains: int = 8) -> Chains:
+    """Sample the parameters of a block by Markov chains.
+
+    Parameters
+    ----------
+    fitted : Fitted
+        A block after its fit.
+    likelihood : {"same likelihood", "exact likelihood"}
+        As this module tells.
+    rng : numpy.random.Generator
+        All randomness.
+    draws, chains : int
+        Draws kept of each chain, after half as many; chains, two or more.
+
+    Returns
+    -------
+    Chains
+        Of the block's parameters, on the normal scale of their priors.
+
+    Raises
+    ------
+    InputError
+        If there are too few chains, the likelihood is unknown, or a datum has neither a count nor a standard error.
+    """
+    if chains < 2:
+        raise InputError(f"{chains} chain cannot tell whether it has converged; give 2 or more")
+    if likelihood not in _TARGETS:
+        raise InputError(f"likelihood '{likelihood}' is not known{did_you_mean(likelihood, _TARGETS)}")
+    target, centre = _TARGETS[likelihood](fitted), fitted.z.mean(axis=0)
+    start = np.concatenate([centre, np.zeros(target.dimensions - len(centre))])
+    run = _sample(target, start, draws, chains, rng)
+    return Chains(run.values[:, :, : len(centre)], run.log_likelihood, run.evaluations)
+
+
+def compared(fitted: Fitted, run: Chains) -> list[Compared]:
+    """Compare a chain with the ensemble of the smoother, parameter by parameter."""
     mean, sd = fitted.z.mean(axis=0), fitted.z.std(axis=0, ddof=1)
     r_hat, effective = run.r_hat, run.effective
     out = []
     for k, name in enumerate(fitted.block.names):
         x = run.values[:, :, k]
-        out.append(
-            Compared(
-                name, float(mean[k]), float(sd[k]), float((x.mean() - mean[k]) / sd[k]), float(x.std(ddof=1) / sd[k]),
-                float(r_hat[k]), float(effective[k]),
-            )
-        )  # fmt: skip
+        difference, ratio = (x.mean() - mean[k]) / sd[k], x.std(ddof=1) / sd[k]
+        row = [float(v) for v in (mean[k], sd[k], difference, ratio, r_hat[k], effective[k])]
+        out.append(Compared(name, *row))
     return out
 
 
@@ -232,30 +267,19 @@ def cross_check(fitted: Fitted, seed: int = 1, *, draws: int = 500, chains: int 
     seed : int
         Of the chains and of the noise of predictions.
     draws, chains : int
-        Draws kept of each chain, after half as many; chains, two or more.
-
-    Returns
-    -------
-    CrossCheck
+        As of :func:`chain`.
 
     Raises
     ------
     InputError
-        If there are too few chains, or a datum has neither a count nor a standard error.
+        As :func:`chain`.
     """
-    if chains < 2:
-        raise InputError(f"{chains} chain cannot tell whether it has converged; give 2 or more")
     rng = np.random.default_rng([seed])
-    p, centre = fitted.z.shape[1], fitted.z.mean(axis=0)
-    tables, posteriors = [], {"smoother": fitted.z}
-    for name, target in (("same likelihood", _same(fitted)), ("exact likelihood", _exact(fitted))):
-        start = np.concatenate([centre, np.zeros(target.dimensions - p)])
-        run = _sample(target, start, draws, chains, rng)
-        tables.append(_compared(fitted, run))
-        posteriors[name] = run.thinned(min(1000, draws * chains), rng)[:, :p]
-    noise = noise_with_lack(fitted)
-    told = {}
+    runs = {name: chain(fitted, name, rng, draws=draws, chains=chains) for name in _TARGETS}
+    posteriors = {"smoother": fitted.z} | {k: run.thinned(min(1000, draws * chains), rng) for k, run in runs.items()}
+    noise, predictive = noise_with_lack(fitted), {}
     for name, z in posteriors.items():
         x = fitted.emulator.simulate(z, noise, rng)
-        told[name] = [forecast(d, x[:, k]) for k, d in enumerate(fitted.data)]
-    return CrossCheck(tables[0], tables[1], told)
+        predictive[name] = [forecast(d, x[:, k]) for k, d in enumerate(fitted.data)]
+    same, exact = (compared(fitted, run) for run in runs.values())
+    return CrossCheck(same, exact, predictive)

@@ -65,6 +65,7 @@ class Linear:
     def fitted(self, members: int, folder: Path = Path("nowhere"), y: np.ndarray | None = None) -> Fitted:
         with pytest.MonkeyPatch.context() as patch:
             self.install(patch)
+            patch.setattr(fit, "SD_DRAWS", 64)
             return fit_block(self.block_name, folder, Settings(members=members), lambda *_: None, y=y)
 
     @property
