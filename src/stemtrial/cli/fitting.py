@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FOLDER = "runs/fit"
 MOST_MEMBERS, FEWEST_MEMBERS, MOST_PASSES = 10_000, 10, 20
+LEAST_A_PARAMETER = 4
+"""Members for each parameter below which the smoother refuses; a fit that counts has ten (`blocks.yaml`)."""
 STEP = 0.05
 """Share of a run after which its progress is told again."""
 MISSES = 8
@@ -64,9 +66,17 @@ class FitOptions:
             raise InputError(f"--ship {ship} is a file; name a folder")
         from stemtrial.calibrate.fit import Settings
 
+        asked = blocks_asked(block)
+        for name, b in _blocks(asked).items():
+            least = LEAST_A_PARAMETER * len(b.names)
+            if members is not None and members < least:
+                raise InputError(
+                    f"--members {members} is too few for the {len(b.names)} parameters of block '{name}'; use {least} "
+                    "or more"
+                )
         settings = Settings(seed=seed, workers=workers, members=members, passes=passes)
         return FitOptions(
-            blocks_asked(block), Path(out or FOLDER), settings, Path(ship) if ship else None, json, yes
+            asked, Path(out or FOLDER), settings, Path(ship) if ship else None, json, yes
         )  # fmt: skip
 
 

@@ -73,7 +73,7 @@ def test_a_fit_writes_what_was_learned_and_the_posterior(cli, tmp_path):
 
 def test_costs_are_measured_once(cli):
     cli("fit", "--block", "als", "--yes")
-    cli("fit", "--block", "als", "--yes", "--members", "50")
+    cli("fit", "--block", "als", "--yes", "--members", "200")
     assert cli.measured == ["als"]
 
 
@@ -99,6 +99,7 @@ def test_ctrl_c_says_how_to_go_on(cli, monkeypatch):
     [
         (("--block", "mss"), "there is no block 'mss'; did you mean 'ms'"),
         (("--members", "3"), "--members 3 is out of range; use 10 to"),
+        (("--members", "100"), "too few for the 40 parameters of block 'ms'; use 160 or more"),
         (("--passes", "0"), "--passes 0 is out of range"),
         (("--out", "file"), "--out file is a file"),
         (("--ship", "file"), "--ship file is a file"),
