@@ -40,7 +40,7 @@ def write_posterior(folder: Path, names: Sequence[str], values: ArrayLike, prove
     Returns
     -------
     Draws
-        As :func:`posterior` reads it.
+        As :func:`posterior` reads it: seven digits of each value, which is more than a draw can mean.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def write_posterior(folder: Path, names: Sequence[str], values: ArrayLike, prove
     table = np.asarray(values, np.float64)[
         np.random.default_rng(int(provenance.get("seed", 0))).permutation(len(table))
     ]
-    text = "\n".join([",".join(names), *(",".join(map(repr, row)) for row in table.tolist())]) + "\n"
+    text = "\n".join([",".join(names), *(",".join(f"{x:.7g}" for x in row) for row in table.tolist())]) + "\n"
     told = {
         "label": provenance["label"], "parameters": parameters_identity(), **provenance,
         "draws": len(table), "table": hashlib.sha256(text.encode()).hexdigest(),

@@ -69,11 +69,12 @@ def test_one_draw_is_a_table_with_an_identity_of_its_own():
     assert d.one(3).identity == draws_with(NAMES, VALUES[3:4]).identity != d.one(4).identity
 
 
-def test_what_is_written_is_read_to_the_last_bit_in_another_order(folder):
+def test_what_is_written_is_read_to_seven_digits_in_another_order(folder):
     d = posterior()
     assert d.label == "test-posterior"
     assert {k: d.provenance[k] for k in PROVENANCE} == PROVENANCE
-    assert sorted(map(tuple, columns(d))) == sorted(map(tuple, VALUES))
+    kept = np.vectorize(lambda x: float(f"{x:.7g}"))(VALUES)
+    assert sorted(map(tuple, columns(d))) == sorted(map(tuple, kept))
     assert not np.array_equal(columns(d), VALUES), "the first rows of a chain are no fair sample"
     assert write_posterior(folder, NAMES, VALUES, PROVENANCE).identity == d.identity, "the order is that of the seed"
 
