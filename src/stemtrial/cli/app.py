@@ -346,6 +346,50 @@ def fit(
     fit_blocks(FitOptions.checked(block or [], out, members, passes, threads, seed, ship, json, yes))
 
 
+@app.command()
+def credibility(
+    subject: Annotated[
+        str | None, typer.Argument(metavar="PROTOCOL|STUDY", help="'mist', a YAML file, or 'burt2019_mist'.")
+    ] = None,
+    context: Annotated[
+        str | None, typer.Option(metavar="FILE.yaml", help="Context of use: question, decision, risk; see --template.")
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option(metavar="DIR", help="A finished run of that protocol; else it is run now.")
+    ] = None,
+    scorecard: Annotated[
+        str | None, typer.Option(metavar="FILE.json", help="scorecard.json of 'stemtrial scorecard'.")
+    ] = None,
+    fit: Annotated[str | None, typer.Option(metavar="FILE.json", help="calibration.json of 'stemtrial fit'.")] = None,
+    template: Annotated[bool, typer.Option("--template", help="Print a context of use to fill in, and leave.")] = False,
+    out: Annotated[
+        str | None, typer.Option("--out", "-o", metavar="FILE.html", help="The page; else in the folder of the run.")
+    ] = None,
+    patients: Patients = None,
+    replicates: Replicates = 1000,
+    draws: Drawn = None,
+    point: Point = False,
+    seed: Seed = 1,
+    threads: Threads = None,
+    json: Json = False,
+) -> None:
+    """Report how credible a prediction is for a context of use: ASME V&V 40, FDA 2023, ICH M15, filled from a run.
+
+    Writes the page, and its data as JSON beside it; what is missing is listed.
+    """
+    from stemtrial.cli.crediting import print_template, show_credibility
+
+    if template:
+        print_template()
+        return
+    if subject is None:
+        raise InputError("name a protocol or a study ('stemtrial credibility mist'), or ask for --template")
+    from stemtrial.cli.running import Options
+
+    options = Options.checked(out, patients, replicates, draws, point, seed, threads, None, json)
+    show_credibility(subject, context, run, scorecard, fit, options)
+
+
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave with its status.
 
@@ -379,7 +423,7 @@ def _status(args: list[str]) -> int:
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C does not wait for the threads
         again = shlex.join(["stemtrial", *args])
-        if args[:1] in (["run"], ["compare"], ["scorecard"], ["readout"], ["fit"]):
+        if args[:1] in (["run"], ["compare"], ["scorecard"], ["readout"], ["fit"], ["credibility"]):
             return _say(f"interrupted; what is finished is kept, and the same command goes on: {again}", INTERRUPTED)
         return _say("interrupted", INTERRUPTED)
     except MemoryError:
