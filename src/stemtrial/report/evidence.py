@@ -10,17 +10,13 @@ import plotly.graph_objects as go
 
 from stemtrial.evidence import Forest, ForestRow, Panel
 from stemtrial.evidence.forest import spoken
-from stemtrial.report.colours import light
 from stemtrial.report.figures import axis_of
 from stemtrial.report.marks import (
     LABEL_CHARS,
     LINE,
-    MARKERS,
+    Lanes,
     Rows,
-    arrows_of,
-    bars_of,
     published_kind,
-    published_of,
     safe,
 )
 from stemtrial.report.page import document, write_whole
@@ -67,15 +63,7 @@ def forest_figure(panels: Sequence[Panel], scale: Scale) -> go.Figure:
     ends += [v for p in panels if p.pooled for v in (p.pooled.value, p.pooled.low, p.pooled.high)]
     axis, lo, hi = axis_of([v * scale.factor for v in ends if v is not None and math.isfinite(v)], scale)
 
-    def clip(x: float | None) -> float | None:
-        return None if x is None else min(max(x * scale.factor, lo), hi)
-
-    layout = Rows()
-    wide: list[tuple[float, float, float, str]] = []
-    narrow: list[tuple[float, float, float, str]] = []
-    arrows: list[tuple[float, float, str, str]] = []
-    means: list[tuple[float, float, str]] = []
-    marks: dict[str, list[tuple[float, float, float | None, float | None, str]]] = {}
+    layout, drawn = Rows(), Lanes(lo, hi)
 
     def pool(panel: Panel) -> None:
         """Draw the pooled result of a panel in the next lane."""
@@ -83,12 +71,9 @@ def forest_figure(panels: Sequence[Panel], scale: Scale) -> go.Figure:
         p = panel.pooled
         layout.label(f"<b>{safe(_pool_words(panel), LABEL_CHARS + 4)}</b>", layout.y + LINE / 2)
         y = layout.y + LINE + 8
-        low, high = p.prediction_low * scale.factor, p.prediction_high * scale.factor
-        wide.append((min(max(low, lo), hi), min(max(high, lo), hi), y, "arm0"))
-        arrows.extend([(lo, y, "left", "arm0")] * (low < lo) + [(hi, y, "right", "arm0")] * (high > hi))
-        mean, inner, outer = (min(max(v * scale.factor, lo), hi) for v in (p.value, p.low, p.high))
-        narrow.append((inner, outer, y, "arm0"))
-        means.append((mean, y, f"<b>{safe(_pool_words(panel), 70)}</b><br>{pooled_words(panel, scale)}"))
+        note = f"<b>{safe(_pool_words(panel), 70)}</b><br>{pooled_words(panel, scale)}"
+        mean, *ends = (v * scale.factor for v in (p.value, p.low, p.high, p.prediction_low, p.prediction_high))
+        drawn.bar(y, "arm0", note, mean, ends[:2], ends[2:])
         layout.y = y + 14
 
     for panel, rows in shown:
@@ -108,32 +93,16 @@ def forest_figure(panels: Sequence[Panel], scale: Scale) -> go.Figure:
             note += f"<br>n = {count(r.n)}" if r.n else ""
             note += f"<br>{safe(r.why, 70)}" if r.why else ""
             kind = published_kind({"verification": r.verification})
-            value = clip(r.value)
-            assert value is not None  # only rows with a value are drawn
-            marks.setdefault(kind, []).append((value, y, clip(r.low), clip(r.high), note))
+            assert r.value is not None  # only rows with a value are drawn
+            ends = [None if v is None else v * scale.factor for v in (r.low, r.high)]
+            drawn.point(y, kind, note, r.value * scale.factor, ends)
             layout.y = y + 11
         if panel.pooled is not None and not pooled:
             pool(panel)
-    fig = layout.figure(axis)
-    if scale.reference is not None and lo <= scale.reference <= hi:
-        fig.add_vline(x=scale.reference, line={"color": light("muted"), "width": 1.2, "dash": "dot"}, layer="below")
-    bars_of(fig, wide, 10, 0.3, "95 % prediction")
-    bars_of(fig, wide, 1.5, 1)
-    bars_of(fig, narrow, 10, 0.85, "95 % of the mean")
-    fig.add_scatter(
-        x=[m[0] for m in means],
-        y=[m[1] for m in means],
-        mode="markers",
-        marker={"symbol": "line-ns", "size": 15, "line": {"width": 2.5, "color": light("ink")}},
-        hoverinfo="text",
-        hovertext=[m[2] for m in means],
-        name="pooled mean",
-    )
-    arrows_of(fig, arrows)
-    for kind in MARKERS:
-        if dots := marks.get(kind):
-            published_of(fig, dots, kind, MARKERS[kind][1], horizontal=True)
-    return fig
+    return drawn.figure(
+        layout, axis, scale.reference, names=("95 % prediction", "95 % of the mean", "pooled mean"), height=10,
+        tick=(15, 2.5),
+    )  # fmt: skip
 
 
 def _times(pair: tuple[float | None, float | None], scale: Scale) -> tuple[float | None, float | None]:

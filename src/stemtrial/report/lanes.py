@@ -9,20 +9,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from stemtrial.report.colours import light
 from stemtrial.report.figures import axis_of
-from stemtrial.report.marks import (
-    LABEL_CHARS,
-    LINE,
-    MARKER_NAMES,
-    MARKERS,
-    Rows,
-    arrows_of,
-    bars_of,
-    published_kind,
-    published_of,
-    safe,
-)
+from stemtrial.report.marks import LABEL_CHARS, LINE, MARKER_NAMES, Lanes, Rows, published_kind, safe
 from stemtrial.report.words import Names, number, scale_of, shown, span
 
 
@@ -61,15 +49,7 @@ def lanes(rows: Sequence[Mapping[str, Any]], ways: Sequence[Lane], names: Names 
     values += [v for s in told for v in (s["value"], *s["ci95"])]
     axis, lo, hi = axis_of([v for v in values if v is not None and math.isfinite(v)], scale)
 
-    def clip(x: float) -> float:
-        return min(max(x, lo), hi)
-
-    layout = Rows()
-    wide: list[tuple[float, float, float, str]] = []
-    narrow: list[tuple[float, float, float, str]] = []
-    arrows: list[tuple[float, float, str, str]] = []
-    medians: list[tuple[float, float, str]] = []
-    published: dict[str, list[tuple[float, float, float | None, float | None, str]]] = {}
+    layout, drawn = Rows(), Lanes(lo, hi)
     heading = ""
     for row, of_row, s in zip(rows, seen, told, strict=True):
         if names.title(row) != heading:
@@ -84,43 +64,16 @@ def lanes(rows: Sequence[Mapping[str, Any]], ways: Sequence[Lane], names: Names 
                 f"<b>{safe(heading, LABEL_CHARS)}</b><br>{safe(names.detail(row), 60)}<br>{safe(way.name)}<br>"
                 f"90 %: {span(x['pi90'])}<br>50 %: {span(x['pi50'])}; median {number(x['median'])}"
             )
-            if all(v is not None for v in x["pi90"]):
-                wide.append((clip(x["pi90"][0]), clip(x["pi90"][1]), y, way.token))
-                arrows += [(lo, y, "left", way.token)] * (x["pi90"][0] < lo)
-                arrows += [(hi, y, "right", way.token)] * (x["pi90"][1] > hi)
-            if all(v is not None for v in x["pi50"]):
-                narrow.append((clip(x["pi50"][0]), clip(x["pi50"][1]), y, way.token))
-            if x["median"] is not None:
-                medians.append((clip(x["median"]), y, note))
+            drawn.bar(y, way.token, note, x["median"], x["pi50"], x["pi90"])
             layout.y = y + 6
         if s["value"] is not None:
             kind = published_kind(row.get("published"))
-            inner = tuple(None if c is None else clip(c) for c in s["ci95"])
             words = f"<b>{safe(heading, LABEL_CHARS)}</b><br>Published: {number(s['value'])}<br>{MARKER_NAMES[kind]}"
-            published.setdefault(kind, []).append((clip(s["value"]), layout.y + 7, inner[0], inner[1], words))
+            drawn.point(layout.y + 7, kind, words, s["value"], s["ci95"])
             layout.y += 14
         layout.y += 10
 
-    fig = layout.figure(axis)
-    if scale.reference is not None and lo <= scale.reference <= hi:
-        fig.add_vline(x=scale.reference, line={"color": light("muted"), "width": 1.2, "dash": "dot"}, layer="below")
-    bars_of(fig, wide, 9, 0.3, "90 %")
-    bars_of(fig, wide, 1.5, 1)
-    bars_of(fig, narrow, 9, 0.85, "50 %")
-    fig.add_scatter(
-        x=[p[0] for p in medians],
-        y=[p[1] for p in medians],
-        mode="markers",
-        marker={"symbol": "line-ns", "size": 13, "line": {"width": 2.5, "color": light("ink")}},
-        hoverinfo="text",
-        hovertext=[p[2] for p in medians],
-        name="median",
-    )
-    arrows_of(fig, arrows)
-    for kind in MARKERS:
-        if dots := published.get(kind):
-            published_of(fig, dots, kind, MARKERS[kind][1], horizontal=True)
-    return fig
+    return drawn.figure(layout, axis, scale.reference, names=("90 %", "50 %", "median"))
 
 
 def _shown(row: Mapping[str, Any], summary: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -204,6 +204,90 @@ def published_of(
     )
 
 
+class Lanes:
+    """Predictions one below the other on one axis: pale and dark bars, a line in the middle, published points.
+
+    Parameters
+    ----------
+    lo, hi : float
+        Ends of the axis: what lies beyond is drawn at the end, bars with an arrow.
+    """
+
+    def __init__(self, lo: float, hi: float) -> None:
+        self.lo, self.hi = lo, hi
+        self._wide: list[tuple[float, float, float, str]] = []
+        self._narrow: list[tuple[float, float, float, str]] = []
+        self._arrows: list[tuple[float, float, str, str]] = []
+        self._middles: list[tuple[float, float, str]] = []
+        self._points: dict[str, list[tuple[float, float, float | None, float | None, str]]] = {}
+
+    def clip(self, x: float) -> float:
+        """Where a number stands on the axis."""
+        return min(max(x, self.lo), self.hi)
+
+    def bar(
+        self, y: float, token: str, note: str, middle: float | None, narrow: Sequence[float | None],
+        wide: Sequence[float | None],
+    ) -> None:  # fmt: skip
+        """Add a prediction at height ``y``; what of it is None is left out."""
+        for ends, kept in ((wide, self._wide), (narrow, self._narrow)):
+            low, high = ends
+            if low is not None and high is not None:
+                kept.append((self.clip(low), self.clip(high), y, token))
+                if kept is self._wide:
+                    self._arrows += [(self.lo, y, "left", token)] * (low < self.lo)
+                    self._arrows += [(self.hi, y, "right", token)] * (high > self.hi)
+        if middle is not None:
+            self._middles.append((self.clip(middle), y, note))
+
+    def point(self, y: float, kind: str, note: str, value: float, ends: Sequence[float | None] = (None, None)) -> None:
+        """Add a published value of a kind of :data:`MARKERS`, with its interval."""
+        low, high = (None if v is None else self.clip(v) for v in ends)
+        self._points.setdefault(kind, []).append((self.clip(value), y, low, high, note))
+
+    def figure(
+        self, layout: Rows, axis: Mapping[str, Any], reference: float | None, *, names: tuple[str, str, str],
+        height: float = 9, alphas: tuple[float, float, float] = (0.3, 1, 0.85), tick: tuple[float, float] = (13, 2.5),
+        token: str = "ink",
+    ) -> go.Figure:  # fmt: skip
+        """Draw everything.
+
+        Parameters
+        ----------
+        layout : Rows
+            With the labels of the lanes.
+        axis : mapping
+            Horizontal axis of Plotly.
+        reference : float or None
+            Where a vertical line says "no effect".
+        names : (str, str, str)
+            Of pale bars, dark bars and middles in the legend.
+        height, alphas, tick, token
+            Of bars; opacity of pale bars, of the line through them, and of dark ones; size and width of the line in
+            the middle, and its colour.
+        """
+        fig = layout.figure(axis)
+        if reference is not None and self.lo <= reference <= self.hi:
+            fig.add_vline(x=reference, line={"color": light("muted"), "width": 1.2, "dash": "dot"}, layer="below")
+        bars_of(fig, self._wide, height, alphas[0], names[0])
+        bars_of(fig, self._wide, 1.5, alphas[1])
+        bars_of(fig, self._narrow, height, alphas[2], names[1])
+        fig.add_scatter(
+            x=[p[0] for p in self._middles],
+            y=[p[1] for p in self._middles],
+            mode="markers",
+            marker={"symbol": "line-ns", "size": tick[0], "line": {"width": tick[1], "color": light(token)}},
+            hoverinfo="text",
+            hovertext=[p[2] for p in self._middles],
+            name=names[2],
+        )
+        arrows_of(fig, self._arrows)
+        for kind in MARKERS:
+            if dots := self._points.get(kind):
+                published_of(fig, dots, kind, MARKERS[kind][1], horizontal=True)
+        return fig
+
+
 def curves_of(
     fig: go.Figure, curves: Sequence[Mapping[str, Any]], names: Names, unit: str, factor: float, shape: str
 ) -> float:

@@ -16,12 +16,10 @@ from stemtrial.report.marks import (
     LABEL_CHARS,
     LINE,
     MARKER_NAMES,
-    MARKERS,
+    Lanes,
     Rows,
     arrows_of,
-    bars_of,
     published_kind,
-    published_of,
     safe,
 )
 from stemtrial.report.words import finite, number, scale_of, shown, span, years
@@ -154,15 +152,7 @@ def comparison(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> 
     ]
     axis, lo, hi = axis_of(values, scale)
 
-    def clip(x: float) -> float:
-        return min(max(x, lo), hi)
-
-    layout = Rows()
-    wide: list[tuple[float, float, float, str]] = []
-    narrow: list[tuple[float, float, float, str]] = []
-    arrows: list[tuple[float, float, str, str]] = []
-    medians: list[tuple[float, float, str]] = []
-    published: defaultdict[str, list[tuple[float, float, None, None, str]]] = defaultdict(list)
+    layout, drawn = Rows(), Lanes(lo, hi)
     heading, alike = "", Counter((heading_of(r), trial_of(r), who_of(r)) for r in rows)
     for row, s in zip(rows, seen, strict=True):
         if heading_of(row) != heading:
@@ -180,38 +170,15 @@ def comparison(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> 
         layout.label(words, layout.y + LINE / 2, right=True, token=tone)
         y = layout.y + LINE + 8
         note = hover_of(row, labels)
-        token = "contrast"
-        if all(v is not None for v in s["pi90"]):
-            wide.append((clip(s["pi90"][0]), clip(s["pi90"][1]), y, token))
-            arrows += [(lo, y, "left", token)] * (s["pi90"][0] < lo) + [(hi, y, "right", token)] * (s["pi90"][1] > hi)
-        if all(v is not None for v in s["pi50"]):
-            narrow.append((clip(s["pi50"][0]), clip(s["pi50"][1]), y, token))
-        if s["median"] is not None:
-            medians.append((clip(s["median"]), y, note))
+        drawn.bar(y, "contrast", note, s["median"], s["pi50"], s["pi90"])
         if s["value"] is not None:
             kind = published_kind(row.get("published"))
-            published[kind].append((clip(s["value"]), y, None, None, f"{note}<br>{MARKER_NAMES[kind]}"))
+            drawn.point(y, kind, f"{note}<br>{MARKER_NAMES[kind]}", s["value"])
         layout.y = y + 14
-    fig = layout.figure(axis)
-    if scale.reference is not None and lo <= scale.reference <= hi:
-        fig.add_vline(x=scale.reference, line={"color": light("muted"), "width": 1.2, "dash": "dot"}, layer="below")
-    bars_of(fig, wide, 10, 0.25, "predicted, 90 %")
-    bars_of(fig, wide, 1.5, 0.8)
-    bars_of(fig, narrow, 10, 0.5, "predicted, 50 %")
-    fig.add_scatter(
-        x=[p[0] for p in medians],
-        y=[p[1] for p in medians],
-        mode="markers",
-        marker={"symbol": "line-ns", "size": 13, "line": {"width": 2, "color": light("contrast")}},
-        hoverinfo="text",
-        hovertext=[p[2] for p in medians],
-        name="predicted, median",
-    )
-    arrows_of(fig, arrows)
-    for kind in MARKERS:
-        if dots := published.get(kind):
-            published_of(fig, dots, kind, MARKERS[kind][1], horizontal=True)
-    return fig
+    return drawn.figure(
+        layout, axis, scale.reference, names=("predicted, 90 %", "predicted, 50 %", "predicted, median"), height=10,
+        alphas=(0.25, 0.8, 0.5), tick=(13, 2), token="contrast",
+    )  # fmt: skip
 
 
 def heading_of(row: Mapping[str, Any]) -> str:
