@@ -303,7 +303,7 @@ def show_evidence(
         pooled = f"{number(o.value)} ({span((o.low, o.high))})"
         text.table(
             ["outcome", "time", "value (95 % CI)", "n", "in the pool"],
-            [*lines, [f"pooled, {m.k} studies", "", pooled, "", f"I² {100 * m.i2:.0f} %"]],
+            [*lines, [f"pooled, {m.k} rows", "", pooled, "", f"I² {100 * m.i2:.0f} %"]],
             right=[3],
             fold=[4],
         )

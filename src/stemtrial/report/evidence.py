@@ -60,7 +60,7 @@ def forest_figure(panels: Sequence[Panel], scale: Scale) -> go.Figure:
     """
     shown = [(p, [r for r in p.rows if r.standing in DRAWN and r.value is not None]) for p in panels]
     ends = [v for _, rows in shown for r in rows for v in (r.value, r.low, r.high)]
-    ends += [v for p in panels if p.pooled for v in (p.pooled.value, p.pooled.low, p.pooled.high)]
+    ends += [p.pooled.value for p in panels if p.pooled]  # of two studies the interval may be wider than the page
     axis, lo, hi = axis_of([v * scale.factor for v in ends if v is not None and math.isfinite(v)], scale)
 
     layout, drawn = Rows(), Lanes(lo, hi)
@@ -135,7 +135,7 @@ def _prediction(panel: Panel, scale: Scale) -> str:
 def _pool_words(panel: Panel) -> str:
     assert panel.pooled is not None
     m = panel.pooled.meta
-    return f"{m.k} studies pooled, I² {100 * m.i2:.0f} %"
+    return f"{m.k} rows pooled, I² {100 * m.i2:.0f} %"
 
 
 def _scale(panel: Panel, unit: str) -> Scale:
@@ -203,7 +203,7 @@ def pools_table(found: Forest) -> TableView:
                 Cell(f"{m.tau2:.3g}", (f"{p.scale} scale",)), Cell(f"{100 * m.i2:.0f} %"), Cell(f"{m.q_p:.2g}"),
             ]
         )  # fmt: skip
-    columns = ["What", "Studies", "Mean (95 %)", "A new study (95 %)", "tau²", "I²", "p of Q"]
+    columns = ["What", "Rows", "Mean (95 %)", "A new study (95 %)", "tau²", "I²", "p of Q"]
     return TableView("Pools: random effects, REML, Hartung-Knapp.", columns, out, {1}, sortable=True)
 
 
