@@ -7,6 +7,8 @@ which are kept, and what becomes of them.
 from __future__ import annotations
 
 import functools
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +24,7 @@ from stemtrial.cohort.resemble import effective
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.kernel import Kernel
 from stemtrial.parameters import Draws
-from stemtrial.store import cached, package_hash
+from stemtrial.store import cached, content_hash, package_hash
 
 Floats = NDArray[np.float64]
 BATCH = 20_000
@@ -35,6 +37,8 @@ MAX_POOL = 400_000
 APART = 2**19
 """People between the first of one draw and of the next: draws have people of their own, so that what a pool adds by
 chance averages out over them."""
+HELD_BYTES = 200_000_000
+"""What :class:`Held` remembers at the most."""
 HOPELESS = 200_000
 """People after whom nobody else is looked at, if none of them could be recruited."""
 CLINICS: Mapping[str, Clinic] = {c.disease: c for c in (MS, ALS)}
@@ -108,6 +112,39 @@ class Recruits:
         return sum(effective(self.weight[pool == k]) for k in np.unique(pool))
 
 
+class Held:
+    """Batches in memory: those asked for last, as far as they fit; pools and trials that share people find them there.
+
+    Parameters
+    ----------
+    most : int
+        Bytes of all together.
+    """
+
+    def __init__(self, most: int = HELD_BYTES) -> None:
+        self._most, self._bytes, self._lock = most, 0, threading.Lock()
+        self._batches: OrderedDict[str, dict[str, NDArray[Any]]] = OrderedDict()
+
+    def get(self, key: str, compute: Callable[[], dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+        """Return the batch of a key, computing it if it is not here; two threads at once may both compute it."""
+        with self._lock:
+            if key in self._batches:
+                self._batches.move_to_end(key)
+                return self._batches[key]
+        found = compute()
+        with self._lock:
+            if key not in self._batches:
+                self._batches[key] = found
+                self._bytes += _size(found)
+            while self._bytes > self._most:
+                self._bytes -= _size(self._batches.popitem(last=False)[1])
+        return found
+
+
+def _size(batch: Mapping[str, NDArray[Any]]) -> int:
+    return sum(x.nbytes for x in batch.values())
+
+
 def join(parts: Mapping[str, Recruits]) -> Recruits:
     """Recruits of several pools, by the name of the pool, as one."""
     each = list(parts.values())
@@ -130,6 +167,7 @@ def join(parts: Mapping[str, Recruits]) -> Recruits:
 def recruit(
     kernel: Kernel, draws: Draws, draw: int, care: Care, rules: Eligibility, wanted: int, *,
     threads: int = 1, progress: Callable[[str, float], None] | None = None, max_pool: int = MAX_POOL, keep: bool = True,
+    held: Held | None = None,
 ) -> Recruits:  # fmt: skip
     """Find at least ``wanted`` distinct recruits, or as many as ``max_pool`` people yield.
 
@@ -155,6 +193,8 @@ def recruit(
         People to screen at most.
     keep : bool
         Whether batches are read from the disk and stored there; without, nothing is left behind by many draws.
+    held : Held, optional
+        Batches in memory, of earlier calls too; they change no bit.
 
     Raises
     ------
@@ -171,6 +211,7 @@ def recruit(
         "rules": [r.text for r in rules.rules],
         "code": package_hash("cohort", "observe", "therapy"),
     }
+    held = held or Held()
     parts: list[dict[str, NDArray[Any]]] = []
     found = 0
     offset = draw % len(draws) % (2**32 // APART) * APART
@@ -179,7 +220,8 @@ def recruit(
             progress("recruiting", min(1.0, found / wanted))
         people = np.arange(offset + first, offset + first + size, dtype=np.uint64)
         batch = functools.partial(clinic.batch, kernel, draws[draw], care, rules, people, threads)
-        part = cached("recruits", identity | {"first": offset + first, "people": size}, batch)[0] if keep else batch()
+        mine = identity | {"first": offset + first, "people": size}
+        part = held.get(content_hash(mine), functools.partial(_stored, mine, batch) if keep else batch)
         parts.append(part)
         found += len(part["index"])
         if found >= wanted or (first + size >= HOPELESS and found == 0):
@@ -195,6 +237,10 @@ def recruit(
         return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
     return Recruits(arrays["index"], group("c:"), group("s:"), group("x:"), arrays["rater_h"], funnel, funnel[0][1])
+
+
+def _stored(identity: Mapping[str, Any], batch: Callable[[], dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    return cached("recruits", identity, batch)[0]
 
 
 def _batches(people: int) -> Iterator[tuple[int, int]]:
@@ -227,6 +273,6 @@ def wanted_recruits(n: int, over: int = 1) -> int:
 
 
 __all__ = [
-    "BATCH", "CLINICS", "MAX_POOL", "RUN_IN_SEED", "Care", "Clinic", "Recruits", "clinic_of", "join", "recruit",
+    "BATCH", "CLINICS", "MAX_POOL", "RUN_IN_SEED", "Care", "Clinic", "Held", "Recruits", "clinic_of", "join", "recruit",
     "wanted_recruits",
 ]  # fmt: skip

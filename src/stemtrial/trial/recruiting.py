@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from stemtrial.cohort.recruit import MAX_POOL, Care, Recruits, join, recruit, wanted_recruits
+from stemtrial.cohort.recruit import MAX_POOL, Care, Held, Recruits, clinic_of, join, recruit, wanted_recruits
 from stemtrial.cohort.resemble import UnattainableError, resembling
 from stemtrial.errors import InputError
 from stemtrial.kernel import Kernel
 from stemtrial.parameters import Draws
+from stemtrial.therapy import FAMILIES, compose, family_of
 from stemtrial.trial.entry import days_of
 from stemtrial.trial.places import Pool, places_of
 from stemtrial.trial.protocol import Protocol
@@ -26,6 +27,7 @@ Progress = Callable[[str, float], None]
 def recruit_for(
     protocol: Protocol, kernel: Kernel, draws: Draws, draw: int = 0, *, threads: int = 1,
     progress: Progress | None = None, max_pool: int = MAX_POOL, over: int = 1, keep: bool = True,
+    held: Held | None = None,
 ) -> Recruits:  # fmt: skip
     """Recruit for all places of a protocol.
 
@@ -34,7 +36,8 @@ def recruit_for(
     protocol : Protocol
         Whom it wants, and how many.
     kernel : Kernel
-        With the families of the care of the disease.
+        With the families of the care of the disease. Others that it has are left out of the run-in, where nobody gets
+        them, which changes no bit; so trials of other therapies share their people.
     draws, draw
         Parameters, and which draw of them.
     threads : int
@@ -47,6 +50,8 @@ def recruit_for(
         Draws over which the distinct recruits are spread (:func:`stemtrial.cohort.recruit.wanted_recruits`).
     keep : bool
         Whether recruits are read from the disk and stored there.
+    held : Held, optional
+        Batches in memory, of other trials too.
 
     Returns
     -------
@@ -60,11 +65,13 @@ def recruit_for(
     """
     places = places_of(protocol)
     found: dict[int, Recruits] = {}
+    held = held or Held()
+    kernel = _before(protocol.disease, kernel)
 
     def look(pool: Pool, wanted: int) -> Recruits:
         return recruit(
             kernel, draws, draw, care_of(protocol, pool), pool.population.criteria, wanted,
-            threads=threads, progress=progress, max_pool=max_pool, keep=keep,
+            threads=threads, progress=progress, max_pool=max_pool, keep=keep, held=held,
         )  # fmt: skip
 
     for where in dict.fromkeys(p.where for p in places.pools):
@@ -78,6 +85,14 @@ def recruit_for(
     if len(found) == 1:
         return found[0]
     return join({places.pools[k].name: found[k] for k in sorted(found)})
+
+
+def _before(disease: str, kernel: Kernel) -> Kernel:
+    """The kernel of the run-in: what a kernel has of the disease and of its care, if the rest is of therapies."""
+    care = {family_of(name) for name in clinic_of(disease).care}
+    alone = compose(disease, care, backend=kernel.backend, width=kernel.width, steps_per_day=kernel.model.steps_per_day)
+    more = [s for s in kernel.model.states.values() if s.name not in alone.model.states]
+    return alone if more and all(s.owner in FAMILIES for s in more) else kernel
 
 
 def care_of(protocol: Protocol, pool: Pool | None = None) -> Care:

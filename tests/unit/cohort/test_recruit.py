@@ -14,7 +14,7 @@ from stemtrial.cohort.als.screening import regions_with_signs
 from stemtrial.cohort.eligibility import Eligibility
 from stemtrial.cohort.ms.courses import COURSES
 from stemtrial.cohort.ms.population import people_at_onset, season_at
-from stemtrial.cohort.recruit import CLINICS, RUN_IN_SEED, Care, recruit, wanted_recruits
+from stemtrial.cohort.recruit import CLINICS, RUN_IN_SEED, Care, Held, recruit, wanted_recruits
 from stemtrial.disease.als import REGIONS
 from stemtrial.errors import InputError
 from stemtrial.kernel import YEAR, Schedule, uniforms
@@ -481,3 +481,37 @@ def test_slopes_of_the_run_in_are_exact(found_als):
     np.testing.assert_allclose(seen, np.rint(seen), rtol=0, atol=1e-9)
     assert (slope[np.rint(steps) == 0] == 0).all()
     assert (np.rint(seen) == 0).any()
+
+
+def test_held_batches_are_computed_once_and_the_oldest_are_let_go():
+    computed: list[str] = []
+
+    def ask(held, key):
+        def compute():
+            computed.append(key)
+            return {"x": np.full(100, ord(key))}  # 800 bytes
+
+        return held.get(key, compute)["x"][0]
+
+    held = Held(1700)  # two of them
+    assert [ask(held, k) for k in "abaca"] == [ord(k) for k in "abaca"]
+    assert computed == ["a", "b", "c"], "b was asked for longest ago"
+    ask(held, "b")
+    assert computed == ["a", "b", "c", "b"]
+    tiny = Held(10)
+    assert ask(tiny, "d") == ask(tiny, "d") == ord("d"), "one that does not fit is given and not kept"
+
+
+def test_held_batches_serve_every_later_look_with_the_same_bits(look, small, monkeypatch):
+    computed: list[int] = []
+    batches(monkeypatch, computed.append)
+    held = Held()
+    first = look(look.easy, keep=False, held=held)
+    more = look(look.easy, wanted=len(first) + 1, max_pool=3000, keep=False, held=held)
+    assert computed == [0, 1500], "the first batch was there"
+    alone = look(look.easy, wanted=len(first) + 1, max_pool=3000, keep=False)
+    assert computed == [0, 1500, 0, 1500]
+    assert (more.index == alone.index).all()
+    assert all((more.state[s] == alone.state[s]).all() for s in alone.state)
+    look(keep=False, held=held)
+    assert len(computed) == 5, "other rules, other people"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,6 +15,7 @@ from stemtrial.cohort.recruit import recruit
 from stemtrial.errors import InputError
 from stemtrial.kernel import derive_seed
 from stemtrial.parameters import point_draw
+from stemtrial.therapy import compose
 from stemtrial.trial.entry import constants_at_entry, enter
 from stemtrial.trial.places import places_of, quotas
 from stemtrial.trial.recruiting import care_of, recruit_for
@@ -207,3 +210,44 @@ def test_what_no_recruit_is_is_refused_with_its_place(people):
     p = trial(POPULATION | {"eligibility": [], "resemble": {"age_years": {"mean": 109}}})
     with pytest.raises(InputError, match=r"^population\.resemble: age_years: the mean 109 lies outside .*; mend it"):
         people(p)
+
+
+def test_therapies_of_the_trial_change_no_bit_of_its_recruits(everything):
+    p = trial(MIXED)
+    care = compose("ms", ("drugs", "steroids"))
+    assert set(care.states) < set(everything.states)
+    with pytest.MonkeyPatch.context() as m:
+        m.setattr(room, "FIRST", 500)
+        m.setattr(room, "BATCH", 500)
+        found = recruit_for(p, everything, point_draw(), max_pool=500, keep=False)
+        for k, pool in enumerate(places_of(p).pools):
+            alone = recruit(
+                everything, point_draw(), 0, care_of(p, pool), p.population.criteria, 325, max_pool=500, keep=False
+            )
+            mine = found.pool == k
+            assert (found.index[mine] == alone.index).all()
+            for s in care.states:
+                assert (found.state[s][mine] == alone.state[s]).all(), s
+            for s in set(everything.states) - set(care.states):  # what the trial gives them to start with
+                assert (alone.state[s] == everything.model.states[s].start).all(), s
+
+
+def test_pools_of_one_trial_look_at_the_same_people_once(everything, monkeypatch):
+    arms = {
+        "a": {"n": 10, "regimen": [], "population": {"resemble": {"edss": {"mean": 3.0}}}},
+        "b": {"n": 10, "regimen": [], "population": {"resemble": {"edss": {"mean": 4.0}}}},
+    }
+    computed: list[int] = []
+
+    def watched(clinic):
+        def batch(*given):
+            computed.append(int(given[4][0]))
+            return clinic.batch(*given)
+
+        return dataclasses.replace(clinic, batch=batch)
+
+    monkeypatch.setattr(room, "CLINICS", {d: watched(c) for d, c in room.CLINICS.items()})
+    p = trial(arms=arms, design="observational", randomisation=None)
+    found = recruit_for(p, everything, point_draw(), over=1000, keep=False)
+    assert len(set(found.pool.tolist())) == 2
+    assert len(computed) == len(set(computed))
