@@ -32,8 +32,10 @@ NATURAL = "natural history"
 ROLES = {"test": "Held out (test)", "fit": "Fitted to (fit)"}
 BLIND = Path("validation") / "blind"
 """Where blind predictions are written, below the working directory."""
-ALL_DRAWS, SOME_DRAWS = 2, 4
-"""Replicates a draw, of the whole posterior and of some draws of it."""
+EACH = 2
+"""Replicates of each draw: draws differ by more than the replicates of one, and cost as much as to recruit anew."""
+MANY_DRAWS = 25
+"""Draws from which on two replicates of each are enough to judge by."""
 SHOWN = 25
 """Rows of the table of misses on the screen; the page and the JSON hold all."""
 
@@ -41,16 +43,18 @@ SHOWN = 25
 def size_of(replicates: int | None, draws: int | None, point: bool) -> tuple[int, int | None]:
     """Return replicates and draws of a scorecard, where they are left out.
 
-    Of all draws of the posterior, two replicates each; of the first so many, four each, and no fewer than a hundred
-    replicates, which is what the point values get.
+    Of all draws of the posterior, or of the first 25 or more, two replicates each; of fewer draws and of the point
+    values a hundred replicates together.
     """
     from stemtrial.parameters import is_shipped, posterior
 
     if draws is None and not point and is_shipped():
         every = len(posterior())
         draws = every if replicates is None else max(1, min(every, replicates))
-        return ALL_DRAWS * draws if replicates is None else replicates, draws
-    return max(FEW_REPLICATES, SOME_DRAWS * (draws or 1)) if replicates is None else replicates, draws
+        return EACH * draws if replicates is None else replicates, draws
+    if replicates is None:
+        replicates = EACH * draws if draws and draws >= MANY_DRAWS else FEW_REPLICATES
+    return replicates, draws
 
 
 def show_scorecard(

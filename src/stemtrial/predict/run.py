@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stemtrial.cohort.recruit import Recruits
+from stemtrial.cohort.recruit import Held, Recruits
 from stemtrial.errors import InputError
 from stemtrial.evidence import study
 from stemtrial.kernel import Kernel
@@ -63,6 +63,9 @@ class Settings:
         The first so many draws of the posterior; None: as :func:`stemtrial.predict.uncertainty.draws_for` chooses.
     point : bool
         The point values of all parameters; excludes ``draws``.
+    beside : bool
+        Whether a trial without a control arm is conducted once more without its effects
+        (:mod:`stemtrial.predict.counterfactual`), which takes as long again.
     """
 
     replicates: int = 1000
@@ -74,6 +77,7 @@ class Settings:
     width: int = 64
     draws: int | None = None
     point: bool = False
+    beside: bool = True
 
     def parameters(self) -> Draws:
         """Draws of the parameters that a run of these settings uses.
@@ -139,10 +143,14 @@ def _run_id(protocol: Protocol, kernel: Kernel, s: Settings, d: Draws) -> str:
         "version": importlib.metadata.version("stemtrial"),
         "code": package_hash("trial", "therapy", "observe", "endpoint", "analysis", "cohort", "predict"),
         "study": content_hash(study(protocol.reproduces).model_dump(mode="json")) if protocol.reproduces else None,
-        "beside_itself": counterfactual.conducts(protocol),
+        "beside_itself": _beside(protocol, s),
         "keep_all": s.keep_all,
     }
     return content_hash(identity)
+
+
+def _beside(protocol: Protocol, s: Settings) -> dict[str, dict[str, float]]:
+    return counterfactual.conducts(protocol) if s.beside else {}
 
 
 def run_id_of(protocol: Protocol, settings: Settings, draws: Draws | None = None) -> str:
@@ -155,6 +163,7 @@ def run_id_of(protocol: Protocol, settings: Settings, draws: Draws | None = None
 def predict(
     protocol: Protocol, settings: Settings | None = None, draws: Draws | None = None, *, folder: Path | None = None,
     runs: Path = Path("runs"), progress: Callable[[str, float], None] | None = None, command: str = "",
+    held: Held | None = None,
 ) -> Prediction:  # fmt: skip
     """Run a protocol and predict its estimates; everything is written into a run folder.
 
@@ -175,6 +184,8 @@ def predict(
         The command line, for the record.
     progress : callable, optional
         Called with a stage and the fraction done.
+    held : Held, optional
+        People in memory, whom earlier runs may have looked for.
 
     Raises
     ------
@@ -197,13 +208,13 @@ def predict(
     refuse_other_run(target, run_id)
     clock("prepare")
     chunk = s.chunk or max(1, min(CHUNK, CHUNK_PATIENTS // sum(a.n for a in protocol.arms.values())))
-    plan, beside = plan_of(s.replicates, len(d), chunk), counterfactual.conducts(protocol)
+    plan, beside = plan_of(s.replicates, len(d), chunk), _beside(protocol, s)
     used = min(len(d), s.replicates)
 
     def find(k: int, alone: bool) -> Recruits:
         # many draws run side by side, each on one thread; of them nothing is kept but their chunks
         threads, tell = (s.threads, told) if alone or used < s.threads else (1, None)
-        return recruit_for(protocol, kernel, d, k, threads=threads, progress=tell, over=used, keep=used == 1)
+        return recruit_for(protocol, kernel, d, k, threads=threads, progress=tell, over=used, keep=used == 1, held=held)
 
     recruits = Recruiting(find, Counter(draw for draw, _ in plan))
     told("recruiting", 0.0)

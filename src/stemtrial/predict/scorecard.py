@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from stemtrial.cohort.recruit import Held
 from stemtrial.errors import InputError
 from stemtrial.evidence import Outcome, Study, studies, term_of
 from stemtrial.evidence.schema import VALUELESS_STATISTICS
@@ -37,6 +39,9 @@ Floats = NDArray[np.float64]
 Told = Callable[[str, int, int], Callable[[str, float], None]]
 MOST_COHORTS = 200
 """Registries that are simulated at the most; draws beyond are left out of natural history."""
+MOST_PEOPLE = 600
+"""People of one kind and year of onset of a registry at the most. Beyond some hundreds, registries differ from each
+other by far more than their numbers explain, and twice as many people cost twice the time."""
 _GIVEN = frozenset(s for s in STATISTICS.values()) | {"count", "mean_change", "median_change", "relative_change"}
 
 
@@ -71,7 +76,11 @@ def predict_all(
     settings: Settings, folder: Path, choice: Choice, draws: Draws, *, blind: bool = False, every: bool = False,
     names: Sequence[str] | None = None, natural: bool = True, told: Told | None = None,
 ) -> Predicted:  # fmt: skip
-    """Run every protocol of a scorecard and natural history, or read them back; arguments as :func:`scorecard`."""
+    """Run every protocol of a scorecard and natural history, or read them back; arguments as :func:`scorecard`.
+
+    What a trial shows beside itself without its effects is no prediction of anything published, and is left out.
+    """
+    settings, held = dataclasses.replace(settings, beside=False), Held()
     found = entries(choice, blind=blind, every=every, names=names)
     known = studies()
     of_nature = choice.diseases if natural and choice.natural else ()
@@ -85,7 +94,7 @@ def predict_all(
         assert e.protocol is not None
         try:
             run, estimates, values = _result(
-                e.protocol, settings, draws, folder, told(e.name, k + 1, steps) if told else None
+                e.protocol, settings, draws, folder, held, told(e.name, k + 1, steps) if told else None
             )
         except (OSError, MemoryError):
             raise  # the machine's fault, not the protocol's
@@ -103,7 +112,7 @@ def predict_all(
         cohorts = min(settings.replicates, max(len(draws), 25), MOST_COHORTS)
         _, rows, values = natural_rows(
             disease, draws, replicates=cohorts, seed=settings.seed, folder=folder, every=every,
-            threads=settings.threads,
+            people=MOST_PEOPLE, threads=settings.threads,
             progress=told(f"natural history, {disease}", len(todo) + k + 1, steps) if told else None,
         )  # fmt: skip
         _take_natural(out, disease, rows, values, blind)
@@ -198,8 +207,9 @@ def _score(rows: Sequence[Row], values: Mapping[str, Floats], known: Mapping[str
 
 
 def _result(
-    protocol: Protocol, settings: Settings, draws: Draws, folder: Path, progress: Callable[[str, float], None] | None
-) -> tuple[Mapping[str, Any], list[Row], Floats]:
+    protocol: Protocol, settings: Settings, draws: Draws, folder: Path, held: Held,
+    progress: Callable[[str, float], None] | None,
+) -> tuple[Mapping[str, Any], list[Row], Floats]:  # fmt: skip
     """Return ``run.json``, ``estimates.json`` and a value an estimate and replicate, of a finished run or a run now."""
     run_id = run_id_of(protocol, settings, draws)
     place = folder / f"{protocol.protocol}-{run_id[:12]}"
@@ -213,7 +223,7 @@ def _result(
     parameters = " --point" if draws.label == "point" else f" --draws {min(len(draws), settings.replicates)}"
     size = f"--replicates {settings.replicates}{parameters} --seed {settings.seed}"
     command = f"stemtrial run {protocol.protocol} {size}"
-    made = predict(protocol, settings, draws, folder=place, progress=progress, command=command)
+    made = predict(protocol, settings, draws, folder=place, progress=progress, command=command, held=held)
     return made.run, made.estimates, _values(place, len(made.estimates))
 
 
