@@ -5,8 +5,8 @@ scorecard and the report of a fit; what is not there is listed as missing. :mod:
 """
 
 from stemtrial.credibility.context import TEMPLATE, Context, load_context, risk_of
-from stemtrial.credibility.drivers import drivers
 from stemtrial.credibility.gather import credibility
 from stemtrial.credibility.run import Run, read_run, run_of
+from stemtrial.credibility.sensitivity import drivers
 
 __all__ = ["TEMPLATE", "Context", "Run", "credibility", "drivers", "load_context", "read_run", "risk_of", "run_of"]

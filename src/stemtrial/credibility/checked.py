@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ast
+import re
 from collections.abc import Mapping, Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import stemtrial
 from stemtrial.cohort.recruit import wanted_recruits
 from stemtrial.credibility.run import Run, label_of
 
@@ -20,13 +20,14 @@ STANDINGS = {
 }
 """Folder of tests -> what kind it is."""
 _BITS = ("same_bits", "bit_for_bit", "identical", "bit_identical", "threads", "resume", "resum", "chunk", "backends")
+_TEST = re.compile(r"^[ \t]*(?:async )?def (test_\w+)", re.M)
 MCSE_SHARE = 0.1
 """Monte Carlo error of the answer, as a share of half its 90 % interval, beyond which more replicates are asked for."""
 
 
-def tests_folder() -> Path | None:
+def folder_of_tests() -> Path | None:
     """Return the tests of the checkout that this package runs from; None where it is installed without them."""
-    root = Path(stemtrial.__file__).resolve().parents[2]
+    root = Path(str(files("stemtrial"))).resolve().parents[1]
     return root / "tests" if (root / "pyproject.toml").is_file() and (root / "tests").is_dir() else None
 
 
@@ -59,14 +60,9 @@ def code_of(folder: Path | None) -> dict[str, Any]:
 
 def _tests(file: Path) -> list[str]:
     try:
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-    except (OSError, SyntaxError, ValueError):  # a test that cannot be read is none
+        return _TEST.findall(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # what cannot be read holds no test
         return []
-    return [
-        n.name
-        for n in ast.walk(tree)
-        if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef) and n.name.startswith("test_")
-    ]
 
 
 def calculation_of(run: Run, answer: int, step_days: float) -> dict[str, Any]:
@@ -100,4 +96,4 @@ def _error(e: Mapping[str, Any]) -> dict[str, Any]:
     return {"label": label_of(e), "median": e["median"], "mcse": e["mcse"], "share": share}
 
 
-__all__ = ["MCSE_SHARE", "calculation_of", "code_of", "tests_folder"]
+__all__ = ["MCSE_SHARE", "calculation_of", "code_of", "folder_of_tests"]

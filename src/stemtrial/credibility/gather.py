@@ -9,11 +9,11 @@ from dataclasses import asdict
 from typing import Any
 
 from stemtrial.credibility.adequacy import criteria_of, missing_of, statement_of
-from stemtrial.credibility.checked import calculation_of, code_of, tests_folder
+from stemtrial.credibility.checked import calculation_of, code_of, folder_of_tests
 from stemtrial.credibility.context import Context
 from stemtrial.credibility.described import acting_names, arms_of, model_of
-from stemtrial.credibility.drivers import drivers
 from stemtrial.credibility.run import Run, label_of
+from stemtrial.credibility.sensitivity import drivers
 from stemtrial.credibility.used import calibration_of, data_of
 from stemtrial.credibility.validated import validation_of
 from stemtrial.endpoint import find
@@ -80,7 +80,7 @@ def credibility(
         "criteria": _rules(run, context),
         "model": model,
         "data": data_of(run),
-        "code": code_of(tests_folder()),
+        "code": code_of(folder_of_tests()),
         "calculation": calculation_of(run, answer, model["step_days"]),
         "calibration": calibration_of(run, fit_report, acting),
         "validation": validation_of(run, answer, card),

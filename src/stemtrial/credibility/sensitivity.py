@@ -97,7 +97,7 @@ def drivers(
     reliability = _reliability(y, draw[seen], n)
     table = values[np.ix_(used, varying)]
     rng = np.random.default_rng(derive_seed(seed, "credibility.drivers") % 2**63)
-    own, ranks = _standard(mean[:, None])[:, 0], _standard(table)
+    own, ranks = _standard(mean), _standard(table)
     rho = own @ ranks / len(used)
     shuffled = np.stack([rng.permutation(own) for _ in range(SHUFFLES)])
     floor = float(np.quantile(np.abs(shuffled @ ranks / len(used)).max(axis=1), 0.95))
@@ -114,11 +114,11 @@ def drivers(
     return Drivers(rows, floor, len(used), len(varying), reliability)
 
 
-def _standard(x: Floats) -> Floats:
-    """Ranks of each column with mean 0 and variance 1; a column without spread is 0."""
-    r = rankdata(x, axis=0)
-    r = r - r.mean(axis=0)
-    spread = r.std(axis=0)
+def _standard(x: Floats, axis: int = 0) -> Floats:
+    """Ranks along an axis with mean 0 and variance 1; what has no spread is 0."""
+    r = rankdata(x, axis=axis)
+    r = r - r.mean(axis=axis, keepdims=True)
+    spread = r.std(axis=axis, keepdims=True)
     return np.asarray(r / np.where(spread > 0, spread, 1.0), np.float64)
 
 
@@ -136,11 +136,9 @@ def _share(rho: float, draws: int, reliability: float | None) -> float | None:
 
 def _interval(mean: Floats, table: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """90 % percentile intervals of the rank correlations, by resampling draws."""
-    out = np.empty((RESAMPLES, table.shape[1]))
-    for b in range(RESAMPLES):
-        take = rng.integers(0, len(mean), len(mean))
-        out[b] = _standard(mean[take][:, None])[:, 0] @ _standard(table[take]) / len(mean)
-    low, high = np.percentile(out, [5, 95], axis=0)
+    take = rng.integers(0, len(mean), (RESAMPLES, len(mean)))
+    own, ranks = _standard(mean[take], 1), _standard(table[take], 1)
+    low, high = np.percentile(np.einsum("bd,bdp->bp", own, ranks) / len(mean), [5, 95], axis=0)
     return np.asarray(low), np.asarray(high)
 
 
