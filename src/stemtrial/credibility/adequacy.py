@@ -198,8 +198,8 @@ def missing_of(d: Data) -> list[dict[str, str]]:
     if not d["structure"]["hypotheses"]:
         out.append(("structure", "an alternative mechanism: none is drawn for what these arms get",
                     "no competing hypothesis is in the package"))  # fmt: skip
-    if d["structure"]["multiverse"]:
-        out.append(("structure", "the answer under other definitions", d["structure"]["multiverse"]))
+    other = d["structure"]["multiverse"] or "no command sets definitions of what is no time to an event side by side"
+    out.append(("structure", "the answer under other definitions", other))
     out.append(("adequacy", "review by somebody who did not build the model", "a person, outside this package"))
     return [{"section": s, "what": w, "how": h} for s, w, h in out]
 

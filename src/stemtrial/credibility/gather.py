@@ -17,9 +17,11 @@ from stemtrial.credibility.sensitivity import drivers
 from stemtrial.credibility.used import calibration_of, data_of
 from stemtrial.credibility.validated import validation_of
 from stemtrial.endpoint import find
+from stemtrial.errors import InputError
 from stemtrial.evidence import study
 from stemtrial.evidence.schema import RATIOS
 from stemtrial.parameters import parameters_identity, registry
+from stemtrial.predict.readout import reference_of
 from stemtrial.predict.score import JUDGED_FROM, POOLED_FROM, RATIO_BELOW, RATIO_BOUND, verdict
 from stemtrial.predict.uncertainty import shares
 from stemtrial.store import content_hash, package_hash
@@ -27,9 +29,6 @@ from stemtrial.store import content_hash, package_hash
 SOFTWARE = ("stemtrial", "numpy", "scipy", "numba", "pandas", "duckdb")
 RULES = ("predict/score.py", "predict/metrics.py", "predict/naive.py")
 """Code that states and computes the rules of acceptance."""
-TIME_TO_EVENT = frozenset({"cox", "kaplan_meier", "kaplan_meier_complement", "logrank", "median_time", "proportion",
-                           "complement", "risk_difference", "risk_ratio", "odds_ratio"})  # fmt: skip
-"""Estimators of the primary endpoint for which ``stemtrial readout`` sets the definitions side by side."""
 
 
 def credibility(
@@ -170,11 +169,11 @@ def _sensitivity(run: Run, answer: int, acting: list[str]) -> dict[str, Any]:
 def _structure(run: Run, answer: int) -> dict[str, Any]:
     """Alternative mechanisms that the run drew, and alternative definitions that another command sets side by side."""
     p, row = run.protocol, run.estimates[answer]
-    reads = row["statistic"] in ("hazard_ratio", "km_probability") or p.endpoints.primary.estimator in TIME_TO_EVENT
-    return {
-        "hypotheses": run.run.get("hypotheses") or [], "answer": row.get("hypotheses"),
-        "multiverse": f"stemtrial readout {p.protocol} --reference {row['endpoint']}" if reads else None,
-    }  # fmt: skip
+    try:
+        command = f"stemtrial readout {p.protocol} --reference {reference_of(p, row['endpoint'])}"
+    except InputError:  # the endpoint is no time to an event: there is no such family of definitions
+        command = None
+    return {"hypotheses": run.run.get("hypotheses") or [], "answer": row.get("hypotheses"), "multiverse": command}
 
 
 def _reproduction(run: Run, command: str, context_hash: str) -> dict[str, Any]:

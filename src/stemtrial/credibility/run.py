@@ -55,7 +55,9 @@ class Run:
         return np.arange(self.values.shape[1]) % int(self.run["draws"])
 
     def answer(self, endpoint: str | None = None) -> int:
-        """Return the place of the estimate that answers: the first of an endpoint, of the primary one when left out.
+        """Return the place of the estimate that answers, of an endpoint or, when left out, of the primary one.
+
+        A contrast of two arms answers before what one arm shows, and the primary estimator before others.
 
         Raises
         ------
@@ -69,7 +71,11 @@ class Run:
             known = {str(e["endpoint"]) for e in self.estimates}
             raise InputError(f"{self.protocol.protocol} does not estimate '{wanted}'{did_you_mean(wanted, known)}")
         asked = STATISTICS.get(primary.estimator) if wanted == primary.id else None
-        return next((k for k in mine if self.estimates[k]["statistic"] == asked), mine[0])
+
+        def rank(k: int) -> tuple[bool, bool, int]:
+            return isinstance(self.estimates[k]["arm"], str), self.estimates[k]["statistic"] != asked, k
+
+        return min(mine, key=rank)
 
 
 def run_of(protocol: Protocol, made: Prediction, draws: Draws) -> Run:

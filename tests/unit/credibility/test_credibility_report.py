@@ -258,3 +258,17 @@ def test_an_endpoint_that_is_not_estimated_is_refused():
         planted().answer("neda3.misst")
     k = planted().answer("edss_change")
     assert planted().estimates[k]["endpoint"] == "edss_change"
+
+
+def test_a_contrast_answers_before_an_arm():
+    run = planted()
+    assert run.estimates[run.answer()]["statistic"] == "hazard_ratio"
+    k = run.answer("edss_change")
+    assert (run.estimates[k]["statistic"], run.estimates[k]["arm"]) == ("difference", ["hsct", "dmt"])
+    assert isinstance(run.estimates[run.answer("neda3.mist")]["arm"], str), "no contrast of it is estimated"
+
+
+def test_the_command_of_other_definitions_is_told_for_times_to_an_event_only(bare):
+    assert bare["structure"]["multiverse"] == "stemtrial readout mist --reference confirmed_worsening.mist"
+    run = planted()
+    assert gather._structure(run, run.answer("edss_change"))["multiverse"] is None
