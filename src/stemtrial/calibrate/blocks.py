@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 
@@ -117,3 +117,23 @@ def blocks() -> Mapping[str, Block]:
             raise InputError(f"blocks.yaml: {name}: comes after '{block.after}', which is no earlier block")
         out[name] = block
     return out
+
+
+def with_earlier(names: Iterable[str]) -> list[str]:
+    """Return blocks and those that they come after, earlier ones first.
+
+    Raises
+    ------
+    InputError
+        If a block does not exist.
+    """
+    known = blocks()
+    wanted: set[str] = set()
+    for name in names:
+        at: str | None = name
+        while at is not None:
+            if at not in known:
+                raise InputError(f"there is no block '{at}'{did_you_mean(at, known)}")
+            wanted.add(at)
+            at = known[at].after
+    return [name for name in known if name in wanted]

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stemtrial.calibrate.blocks import Block, blocks
+from stemtrial.calibrate.blocks import Block, blocks, with_earlier
 from stemtrial.calibrate.data import Datum, on_scale
 from stemtrial.calibrate.effects import EffectSds, estimate_sds
 from stemtrial.calibrate.emulator import Emulator
@@ -172,13 +172,10 @@ def fit(
         If a block does not exist.
     """
     s, tell = settings or Settings(), told or (lambda stage, fraction: None)
-    known = blocks()
-    wanted = list(known if names is None else names)
     out: dict[str, Fitted] = {}
-    for name in known:
-        if name in wanted or any(known[w].after == name for w in wanted if w in known):
-            before = known[name].after
-            out[name] = fit_block(name, folder, s, tell, out[before] if before else None)
+    for name in with_earlier(blocks() if names is None else names):
+        before = blocks()[name].after
+        out[name] = fit_block(name, folder, s, tell, out[before] if before else None)
     return out
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from stemtrial.cli import text
 from stemtrial.cli.running import check_threads, usable
-from stemtrial.errors import InputError, did_you_mean
+from stemtrial.errors import InputError
 
 if TYPE_CHECKING:
     from stemtrial.calibrate.fit import Cost, Settings
@@ -82,17 +82,9 @@ class FitOptions:
 
 def blocks_asked(names: Sequence[str]) -> tuple[str, ...]:
     """Return blocks by name, and those that they come after, first; all where none is named."""
-    from stemtrial.calibrate.blocks import blocks
+    from stemtrial.calibrate.blocks import blocks, with_earlier
 
-    known = blocks()
-    wanted = list(names or known)
-    for name in wanted:
-        if name not in known:
-            raise InputError(f"there is no block '{name}'{did_you_mean(name, known)}")
-        before = known[name].after
-        if before is not None and before not in wanted:
-            wanted.append(before)
-    return tuple(n for n in known if n in wanted)
+    return tuple(with_earlier(names or blocks()))
 
 
 def fit_blocks(o: FitOptions) -> None:
