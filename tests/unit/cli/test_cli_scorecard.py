@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from stemtrial.cli.scoring import size_of
+
 SMALL = ("scorecard", "--family", "ahsct", "--replicates", "4", "--point", "-o", "card")
 
 
@@ -52,3 +54,17 @@ def test_a_file_in_the_way_is_said(cli, tmp_path):
     said = cli(*SMALL)
     assert (said.code, said.out) == (2, "")
     assert said.err == "stemtrial: --out card is a file; name a folder\n"
+
+
+@pytest.mark.parametrize(
+    ("asked", "got"),
+    [
+        ((None, 25, False), (50, 25)),
+        ((None, 40, False), (80, 40)),
+        ((None, 3, False), (100, 3)),
+        ((None, None, True), (100, None)),
+        ((7, 30, False), (7, 30)),
+    ],
+)
+def test_how_many_replicates_when_nothing_is_said(asked, got):
+    assert size_of(*asked) == got

@@ -126,6 +126,10 @@ def test_digest_and_rows_do_not_depend_on_how_they_were_computed(protocol, tmp_p
     assert one.page["adverse_events"] == two.page["adverse_events"]
     of_cells = {"optimistic.nsc", "centre", "rating_bias"}
     assert of_cells | set(EFFECTS["ms"]) >= set(one.run["trial_effects"]) >= {"centre", "rating_bias", "activity"}
+    without = run(trial, tmp_path / "c", chunk=5, beside=False)
+    assert without.run["id"] != one.run["id"]
+    assert without.run["digest"] == one.run["digest"]
+    assert all(row["no_effect"] is None for row in without.estimates)
     assert one.run["hypotheses"][0]["weight"] == registry()["nsc.weight_optimistic"].value
     assert "prediction_without_human_data" in one.run["labels"]
     for row in one.estimates:
