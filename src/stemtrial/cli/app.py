@@ -132,7 +132,7 @@ def scorecard(
     ] = None,
     replicates: Annotated[
         int | None,
-        typer.Option(metavar="R", help="Repetitions of each trial; else 2 a draw, with --draws 4, 100 or more."),
+        typer.Option(metavar="R", help="Repetitions of each trial; else 2 a draw, and 100 with fewer than 25 draws."),
     ] = None,
     draws: Annotated[
         int | None, typer.Option(metavar="D", help="The first D draws of the posterior; else all.")

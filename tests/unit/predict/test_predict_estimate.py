@@ -14,7 +14,7 @@ from stemtrial.evidence.schema import Statistic
 from stemtrial.predict.curves import curves, km_times
 from stemtrial.predict.estimate import STATISTICS, Analysed, estimate, rows_of
 from stemtrial.predict.obstacles import estimators_of
-from stemtrial.predict.run import _gather, _plan, scaled
+from stemtrial.predict.run import _gather, plan_of, scaled
 from stemtrial.trial.conduct import conduct
 from stemtrial.trial.entry import planned_days
 from stemtrial.trial.parts import _AT_TIMES, EndpointUse, Estimator
@@ -450,7 +450,7 @@ def test_protocols_that_recruit_others_have_another_identity():
 
 @pytest.mark.parametrize(("replicates", "draws", "chunk"), [(10, 1, 3), (10, 3, 2), (2, 5, 50), (7, 7, 1), (1, 1, 1)])
 def test_every_replicate_is_in_one_chunk_of_its_draw(replicates, draws, chunk):
-    plan = _plan(replicates, draws, chunk)
+    plan = plan_of(replicates, draws, chunk)
     assert sorted(r for _, rs in plan for r in rs) == list(range(replicates))
     for draw, rs in plan:
         assert {r % draws for r in rs} == {draw}
