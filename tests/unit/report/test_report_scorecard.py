@@ -46,8 +46,14 @@ def card():
     of_all = {"role": {"test": covered(0.75)}, "family": {"mri": covered(1.0)}, "term": {"gd_lesions": covered(1.0)}}
     return {
         "settings": {
-            "disease": "ms", "family": None, "blind": False, "replicates": 100, "seed": 1, "draws": 1,
-            "draws_label": "point", "interval": "sampling",
+            "disease": "ms",
+            "family": None,
+            "blind": False,
+            "replicates": 100,
+            "seed": 1,
+            "draws": 1,
+            "draws_label": "point",
+            "interval": "sampling",
         },
         "z": "a definition of z",
         "coverage": {"all": covered(0.75)} | of_all,
