@@ -14,8 +14,8 @@ Two chains, since method and likelihood may both be at fault:
     where the smoother knows that simulated numbers of the same patients go together. It should come out a little
     narrower, and shifted where small counts or strongly related numbers weigh much.
 
-In both a registry of more patients than the fit simulates counts as many as those: its likelihood is raised to the
-share. The emulator is that of the last ensemble; the chains cannot show what it gets wrong far from there.
+There a registry of more patients than the fit simulates counts as many as those: its likelihood is raised to the share.
+The emulator is that of the last ensemble; the chains cannot show what it gets wrong far from there.
 """
 
 from __future__ import annotations

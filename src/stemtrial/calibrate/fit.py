@@ -108,7 +108,7 @@ class Fitted:
     @cached_property
     def ensemble(self) -> Draws:
         """Every parameter of every member."""
-        return _with(self.base, self.block.names, from_normal(self.block.names, self.z))
+        return with_columns(self.base, self.block.names, from_normal(self.block.names, self.z))
 
     @property
     def groups(self) -> list[str]:
@@ -205,12 +205,12 @@ def fit_block(
     rng = np.random.default_rng([derive_seed(s.seed, f"fit {name}") % 2**63])
     z = prior_z = rng.standard_normal((members, len(block.names)))
     sds = tuple(f"trial.effect_sd.{block.disease}.{e}" for e in effects_of(block.disease))
-    sd_prior = _prior_of(sds, before)
-    base, size = _base(members, before), sd_prior[0]
+    sd_prior = prior_of_sds(sds, before)
+    base, size = stand_on(members, before), sd_prior[0]
     prior: Predicted | None = None
 
     def look(k: int) -> tuple[Draws, Predicted, Emulator, EffectSds]:
-        now = _with(base, sds, np.tile(size, (members, 1)))
+        now = with_columns(base, sds, np.tile(size, (members, 1)))
         predicted = _simulated(block, data, now, z, k, folder / name, s, told)
         drawn = drawn_of(predicted.effects, groups, block.disease)
         emulator = Emulator.fit(z, drawn, predicted.values, groups, mask, least_variance=least)
@@ -243,7 +243,7 @@ def drawn_of(effects: Effects, groups: Sequence[str], disease: str) -> Mapping[H
     return out
 
 
-def _prior_of(names: Sequence[str], before: Fitted | None) -> tuple[Floats, Floats]:
+def prior_of_sds(names: Sequence[str], before: Fitted | None) -> tuple[Floats, Floats]:
     """Medians and log SDs of the SDs of trial effects: as they are registered, or as the block before left them."""
     if before is not None:
         logs = np.log(before.sds.draws)
@@ -252,7 +252,7 @@ def _prior_of(names: Sequence[str], before: Fitted | None) -> tuple[Floats, Floa
     return np.array([known[n].value for n in names]), np.array([float(known[n].prior["sd"]) for n in names])
 
 
-def _base(members: int, before: Fitted | None) -> Draws:
+def stand_on(members: int, before: Fitted | None) -> Draws:
     """What each member stands on: the point values, or a member of the block before."""
     if before is None:
         return draws_with((), np.zeros((members, 0)), label="members")
@@ -260,7 +260,8 @@ def _base(members: int, before: Fitted | None) -> Draws:
     return Draws("members", before.ensemble.names, before.ensemble.values[rows])
 
 
-def _with(base: Draws, names: Sequence[str], values: Floats) -> Draws:
+def with_columns(base: Draws, names: Sequence[str], values: Floats) -> Draws:
+    """Return draws with other values, shape (draws, names), in some of their columns."""
     at = [base.names.index(n) for n in names]
     table = base.values.copy()
     table[:, at] = values
@@ -272,7 +273,7 @@ def _simulated(
     block: Block, data: list[Datum], base: Draws, z: Floats, run: int, folder: Path, s: Settings, told: Told
 ) -> Predicted:
     """Simulate an ensemble, or read back what of it is there."""
-    ensemble = _with(base, block.names, from_normal(block.names, z))
+    ensemble = with_columns(base, block.names, from_normal(block.names, z))
     seed = derive_seed(s.seed, f"run {run}")
     identity = content_hash({
         "data": [asdict(d) for d in data], "ensemble": ensemble.identity, "seed": seed, "repeats": REPEATS,
@@ -361,7 +362,7 @@ def cost(name: str, s: Settings) -> Cost:
     """Measure what a block will take, by simulating the first member of its first ensemble twice, kernels compiled."""
     block = blocks()[name]
     data = block.data()
-    base = _base(1, None)
+    base = stand_on(1, None)
     for _ in range(2):
         began = time.process_time()
         predict_members(data, base, [0], s.seed)

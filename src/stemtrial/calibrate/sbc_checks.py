@@ -21,14 +21,14 @@ from stemtrial.calibrate.fit import (
     Fitted,
     Settings,
     Told,
-    _base,
-    _prior_of,
-    _with,
     drawn_of,
     effects_of,
     fit_block,
     group_of,
     least_variance,
+    prior_of_sds,
+    stand_on,
+    with_columns,
 )
 from stemtrial.calibrate.forward import REPEATS, predict_members
 from stemtrial.calibrate.sbc import Calibration, calibrate, rank_of
@@ -110,7 +110,7 @@ def sbc_emulator(
     block, emulator = fitted.block, prior_emulator(fitted)
     members, p = fitted.prior_z.shape
     groups, mask, least = fitted.groups, block.mask(fitted.data), least_variance(fitted.data)
-    median, log_sd = prior = _prior_of(fitted.effects, before)
+    median, log_sd = prior = prior_of_sds(fitted.effects, before)
     missed = np.sqrt(emulator.lack) if lack else np.zeros(len(groups))
     sampling = emulator.total_noise(lack=lack)
     z_scores = []
@@ -201,12 +201,12 @@ def _publication(block: Block, data: Sequence[Datum], s: Settings, z: Floats, k:
     The truth is a member beyond those of the ensemble, so that neither people nor trials are any member's.
     """
     names = tuple(f"trial.effect_sd.{block.disease}.{e}" for e in effects_of(block.disease))
-    median, log_sd = _prior_of(names, before)
+    median, log_sd = prior_of_sds(names, before)
     rng = np.random.default_rng([derive_seed(s.seed, f"truth {k} {block.title}") % 2**63])
     size = median * np.exp(log_sd * rng.standard_normal(len(median)))
     member = (s.members or block.members) + k
-    base = _with(_base(member + 1, before), names, np.tile(size, (member + 1, 1)))
-    ensemble = _with(base, block.names, from_normal(block.names, np.tile(z, (member + 1, 1))))
+    base = with_columns(stand_on(member + 1, before), names, np.tile(size, (member + 1, 1)))
+    ensemble = with_columns(base, block.names, from_normal(block.names, np.tile(z, (member + 1, 1))))
     values = predict_members(data, ensemble, [member], derive_seed(s.seed, f"truth {k}"), repeats=TRIES).values[0]
     groups = [group_of(d) for d in data]
     y = np.empty(len(data))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from stemtrial.cli import text
 from stemtrial.cli.running import Options
-from stemtrial.cli.showing import _page
+from stemtrial.cli.showing import page_of
 from stemtrial.cli.waiting import progress
 from stemtrial.errors import InputError
 
@@ -50,7 +50,7 @@ def show_credibility(
     InputError
         If a file cannot be read, the protocol is unknown, or the context names what the protocol does not estimate.
     """
-    page = _page(o.out) if o.out is not None else None
+    page = page_of(o.out) if o.out is not None else None
     from stemtrial.credibility import credibility, load_context
     from stemtrial.credibility.validated import check_card
     from stemtrial.report.credibility import write_credibility

@@ -273,7 +273,7 @@ def show_evidence(
     """Print a forest: pooled panels first, then rows that stand alone, then those without a verified number."""
     from stemtrial.evidence.forest import forest, spoken
 
-    place = None if out is None else _page(out)
+    place = None if out is None else page_of(out)
     found = forest(endpoint, family, statistic)  # type: ignore[arg-type]  # checked there
     if place is not None:
         from stemtrial.report.evidence import write
@@ -332,7 +332,7 @@ def show_evidence(
         text.whole(f"  {place}")
 
 
-def _page(out: str) -> Path:
+def page_of(out: str) -> Path:
     """Return where a page goes.
 
     Raises

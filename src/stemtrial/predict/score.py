@@ -39,7 +39,7 @@ SERIOUS = frozenset({"safety", "survival"})
 Z = (
     "(published - mean of the replicates) / their standard deviation; of logarithms for hazard, rate, odds and risk "
     "ratios; without the replicates that have no finite value, and absent where those are more than a tenth. The "
-    "standard deviation is that of sampling alone until a posterior of the parameters exists."
+    "standard deviation holds what the interval of the row holds."
 )
 
 

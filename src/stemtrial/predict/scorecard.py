@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from stemtrial.cohort.recruit import Held
 from stemtrial.errors import InputError
 from stemtrial.evidence import Outcome, Study, studies, term_of
-from stemtrial.evidence.schema import VALUELESS_STATISTICS
 from stemtrial.parameters import Draws
 from stemtrial.predict.entered import Entry, entries
-from stemtrial.predict.estimate import STATISTICS
+from stemtrial.predict.expressible import why_not
 from stemtrial.predict.families import FAMILIES, families_of, families_of_study
 from stemtrial.predict.labels import arm_labels, spoken_arm
 from stemtrial.predict.lanes import NATURAL, Choice, lane_of, phenotype_of
@@ -42,7 +41,6 @@ MOST_COHORTS = 200
 MOST_PEOPLE = 600
 """People of one kind and year of onset of a registry at the most. Beyond some hundreds, registries differ from each
 other by far more than their numbers explain, and twice as many people cost twice the time."""
-_GIVEN = frozenset(s for s in STATISTICS.values()) | {"count", "mean_change", "median_change", "relative_change"}
 
 
 @dataclass(frozen=True)
@@ -310,9 +308,9 @@ def _inside(row: Row, interval: str) -> bool | None:
 def not_predicted(p: Predicted, choice: Choice, roles: Sequence[str] = ("fit", "test", "sealed")) -> list[Row]:
     """Return the published outcomes of studies with a role that no row predicts, and why."""
     done = {r["outcome_id"] for r in p.rows}
-    of_study: dict[str, list[str]] = {}
+    of_study: dict[str, list[Entry]] = {}
     for e in p.entries:
-        of_study.setdefault(e.study, []).append(e.name)
+        of_study.setdefault(e.study, []).append(e)
     refused = {n["protocol"] for n in p.not_run}
     out = []
     for study in studies().values():
@@ -322,6 +320,7 @@ def not_predicted(p: Predicted, choice: Choice, roles: Sequence[str] = ("fit", "
         asked = choice.takes(study.disease, of_disease) or (nature and study.disease in choice.diseases)
         if study.role not in roles or not (named or asked):
             continue
+        run = [e.protocol for e in named if e.protocol is not None and e.name not in refused]
         for o in study.outcomes:
             if o.outcome_id not in done:
                 out.append(
@@ -330,21 +329,7 @@ def not_predicted(p: Predicted, choice: Choice, roles: Sequence[str] = ("fit", "
                         "outcome_id": o.outcome_id,
                         "endpoint": o.endpoint,
                         "statistic": o.statistic,
-                        "reason": _reason(o, named, refused),
+                        "reason": "protocol not run" if named and not run else why_not(o, run),
                     }
                 )
     return out
-
-
-def _reason(o: Outcome, protocols: Sequence[str], refused: set[Any]) -> str:
-    if not protocols:
-        return "no protocol"
-    if set(protocols) <= refused:
-        return "protocol not run"
-    if o.statistic in VALUELESS_STATISTICS:
-        return "carries no number"
-    if o.time_years == 0:
-        return "baseline: context, in Table 1 of the run"
-    if o.statistic not in _GIVEN:
-        return f"no estimator gives a {o.statistic}"
-    return "no endpoint of its protocol predicts it"

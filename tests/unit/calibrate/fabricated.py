@@ -10,7 +10,7 @@ from stemtrial.calibrate.blocks import blocks
 from stemtrial.calibrate.datum import Datum
 from stemtrial.calibrate.effects import EffectSds
 from stemtrial.calibrate.emulator import Emulator
-from stemtrial.calibrate.fit import Fitted, _base, _with, effects_of, group_of, published
+from stemtrial.calibrate.fit import Fitted, effects_of, group_of, published, stand_on, with_columns
 from stemtrial.calibrate.forward import Predicted
 from stemtrial.parameters import registry
 
@@ -70,7 +70,7 @@ def fitted_block(name: str, before: Fitted | None = None, members: int = MEMBERS
     share = np.linspace(0.4, 1.0, q)
     draws = size * np.exp(0.4 * share * rng.standard_normal((1000, q)))
     found = EffectSds(draws, np.median(draws, axis=0), np.ones(q), np.full(q, 800.0), share**2)
-    base = _with(_base(members, before), sds, np.tile(size, (members, 1)))
+    base = with_columns(stand_on(members, before), sds, np.tile(size, (members, 1)))
     return Fitted(block, data, base, prior_z, z, predicted(prior_z), last, emulator, found, sds)
 
 
