@@ -24,12 +24,11 @@ from stemtrial.calibrate.spread import (
     dispersion,
     effective_n,
     follow_up,
-    half_width,
     patients,
     standard_error,
 )
 from stemtrial.errors import InputError, did_you_mean
-from stemtrial.evidence import Outcome, Study, studies, term_of
+from stemtrial.evidence import Outcome, Study, half_unit, studies, term_of
 from stemtrial.evidence.schema import CONTEXT_ANALYSES, VALUELESS_STATISTICS
 from stemtrial.parameters import registry
 from stemtrial.predict.families import families_of, therapies_of_arm
@@ -256,7 +255,7 @@ def _likelihood(
     out: dict[str, Any] = {
         "value": o.value,
         "n": n,
-        "half_width": half_width(o, study, estimator in (*_SHARES, "share", "median_share")),
+        "half_width": half_unit(o, study),
         "se": None,
         "spread": "n",
     }

@@ -1,4 +1,4 @@
-"""How exact a published number is: rounding, effective numbers of patients, standard errors, dispersion."""
+"""How exact a published number is: effective numbers of patients, standard errors, dispersion."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ MEDIAN = math.sqrt(math.pi / 2)
 """Standard error of a median over that of a mean, of normal numbers."""
 MEDIAN_TIME = 1 / math.log(2)
 """Standard error of a log median of exponential times to an event, times the root of their number."""
-_MAX_DIGITS = 4
-"""Decimals beyond which a number was computed from others and is not printed so."""
 _P_TELLS = 0.5
 """p above which an effect is so near to none that p says nothing of its standard error."""
 
@@ -33,42 +31,6 @@ def assumed() -> Mapping[str, float]:
         value = entry["value"]
         out |= {f"{name}.{k}": float(v) for k, v in value.items()} if isinstance(value, dict) else {name: float(value)}
     return out
-
-
-def _decimals(x: float) -> int:
-    text = repr(float(x))
-    if "e" in text:
-        return _MAX_DIGITS + 1
-    _, _, part = text.partition(".")
-    return len(part.rstrip("0"))
-
-
-def half_width(o: Outcome, study: Study, share: bool) -> float:
-    """Half a unit of the last printed digit.
-
-    YAML drops trailing zeros (``0.40`` stands as 0.4), so the longest of the numbers that the study prints of this
-    term and statistic tells the digits, its intervals included, and a share is printed to a per cent at least. A count
-    of patients is exact; so is a number that was computed from others, but for the digits that it keeps.
-
-    Parameters
-    ----------
-    o : Outcome
-        With a value.
-    study : Study
-        Its study.
-    share : bool
-        Whether it is a share.
-    """
-    if o.statistic == "count" or o.value is None:
-        return 0.0
-    kin = [
-        x
-        for x in study.outcomes
-        if term_of(x.endpoint) == term_of(o.endpoint) and x.statistic == o.statistic and not x.derived
-    ]
-    printed = [v for x in (kin if not o.derived else [o]) for v in (x.value, *(x.ci95 or ()), *(x.ci90 or ()))]
-    digits = [d for v in printed if v is not None and (d := _decimals(v)) <= _MAX_DIGITS]
-    return 0.5 * 10.0 ** -max(*digits, 2 if share else 0, 0) if digits else 0.0
 
 
 def patients(o: Outcome, study: Study, arms_n: float | None = None) -> float:

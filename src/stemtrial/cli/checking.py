@@ -16,9 +16,9 @@ from stemtrial.cli import text
 from stemtrial.errors import InputError
 from stemtrial.evidence import Study, study
 from stemtrial.observe import SCALES
+from stemtrial.parameters import STANDINGS, standing
 from stemtrial.predict import obstacles
 from stemtrial.predict.estimate import Row, rows_of
-from stemtrial.report.explain import standing
 from stemtrial.report.words import count, number, statistic, years
 from stemtrial.therapy import catalogue
 from stemtrial.trial.parts import MONTH_DAYS
@@ -241,8 +241,7 @@ def numbers_by_standing(p: Protocol) -> Counter[str]:
         covering = [s for s in p.sources if path == s or path.startswith(f"{s}.")]
         source = p.sources[max(covering, key=len)] if covering else _source_of_default(p, path, value)
         found[standing(source) if source else "no source given"] += 1
-    order = ("no source given", "assumed", "partly assumed", "calibrated", "recalled", "sourced")
-    return Counter({k: found[k] for k in order if found[k]})
+    return Counter({k: found[k] for k in ("no source given", *reversed(STANDINGS)) if found[k]})
 
 
 def _source_of_default(p: Protocol, path: str, value: Any) -> str:

@@ -106,8 +106,7 @@ def _instruments() -> Rows:
 
 
 def _parameters() -> Rows:
-    from stemtrial.parameters import registry
-    from stemtrial.report.explain import standing
+    from stemtrial.parameters import registry, standing
 
     return [
         {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -11,25 +10,11 @@ import numpy as np
 
 from stemtrial.credibility.run import Run
 from stemtrial.kernel import Model
-from stemtrial.parameters import Parameter, registry
+from stemtrial.parameters import STANDINGS, registry, standing
 from stemtrial.predict.labels import arm_labels
 from stemtrial.predict.told import claims_of
 from stemtrial.therapy import FAMILIES, catalogue, compose
 from stemtrial.trial.entry import families_of, therapies_of
-
-STANDINGS = ("published", "design", "calibrated", "assumed")
-"""Where a number comes from, the firmest first: a publication or a label; the design document; set so that outcomes
-of named studies are met; nobody's measurement, in whole or in part."""
-_DESIGN = re.compile(r"(section|items?|ms_model|als_model|model_review|engine|structural|ALS section)\b")
-
-
-def standing_of(p: Parameter) -> str:
-    """Return where a number comes from, one of :data:`STANDINGS`, read from its source."""
-    if p.assumed:
-        return "assumed"
-    if "calibrated" in p.source:
-        return "calibrated"
-    return "design" if _DESIGN.match(p.source) else "published"
 
 
 def model_of(run: Run) -> dict[str, Any]:
@@ -89,9 +74,9 @@ def parameters_of_run(run: Run, model: Model) -> dict[str, Any]:
     drawn = varying(run)
     known = registry()
     counts = {
-        "all": Counter(standing_of(known[n]) for n in acting),
-        "kernel": Counter(standing_of(known[n]) for n in acting if n in model.parameters),
-        "drawn": Counter(standing_of(known[n]) for n in acting if n in drawn),
+        "all": Counter(standing(known[n].source) for n in acting),
+        "kernel": Counter(standing(known[n].source) for n in acting if n in model.parameters),
+        "drawn": Counter(standing(known[n].source) for n in acting if n in drawn),
     }
     assumed = sorted((n for n in acting if known[n].assumed), key=lambda n: (n not in model.parameters, n))
     return {
@@ -143,4 +128,4 @@ def arms_of(run: Run) -> list[dict[str, Any]]:
     ]
 
 
-__all__ = ["STANDINGS", "acting_names", "arms_of", "model_of", "parameters_of_run", "standing_of", "varying"]
+__all__ = ["acting_names", "arms_of", "model_of", "parameters_of_run", "varying"]

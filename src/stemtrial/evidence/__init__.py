@@ -4,6 +4,7 @@ from stemtrial.evidence.effects import Effect, effect_of
 from stemtrial.evidence.forest import Forest, ForestRow, Panel, Pooled, forest
 from stemtrial.evidence.load import claims, read_study, registered_trials, roles, studies, study
 from stemtrial.evidence.meta_analysis import MetaAnalysis, random_effects
+from stemtrial.evidence.printed import half_unit
 from stemtrial.evidence.schema import Arm, Baseline, Claim, Outcome, Study, Target, Trial
 from stemtrial.evidence.vocabulary import Term, term, term_of, terms
 
@@ -25,6 +26,7 @@ __all__ = [
     "claims",
     "effect_of",
     "forest",
+    "half_unit",
     "random_effects",
     "read_study",
     "registered_trials",

@@ -8,8 +8,23 @@ from stemtrial.parameters.draws import OTHER_PARAMETERS, POINT, Draws, draws_wit
 from stemtrial.parameters.priors import from_normal, to_normal
 from stemtrial.parameters.register import Parameter, parameters_identity, registry
 from stemtrial.parameters.shipped import default_draws, is_shipped, posterior, write_posterior
+from stemtrial.parameters.standing import STANDINGS, standing
 
 __all__ = [
-    "OTHER_PARAMETERS", "POINT", "Draws", "Parameter", "default_draws", "draws_with", "from_normal", "is_shipped",
-    "parameters_identity", "point_draw", "posterior", "registry", "to_normal", "write_posterior",
+    "OTHER_PARAMETERS",
+    "POINT",
+    "STANDINGS",
+    "Draws",
+    "Parameter",
+    "default_draws",
+    "draws_with",
+    "from_normal",
+    "is_shipped",
+    "parameters_identity",
+    "point_draw",
+    "posterior",
+    "registry",
+    "standing",
+    "to_normal",
+    "write_posterior",
 ]  # fmt: skip

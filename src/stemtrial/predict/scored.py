@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stemtrial.evidence import Outcome, Study
+from stemtrial.evidence import Outcome, Study, half_unit
 from stemtrial.predict.metrics import (
     crps,
     interval_score,
@@ -30,26 +30,6 @@ SCORES = ("pit", "crps", "interval_score", *NAIVE)
 ROLES = ("test", "fit")
 BY = ("lane", "family", "phenotype")
 """Columns by which rows are grouped."""
-MOST_DECIMALS = 4
-"""Decimals beyond which a number was computed from others and is not printed so."""
-
-
-def half_unit(o: Outcome, study: Study) -> float:
-    """Half a unit of the last printed digit of a published value; 0 of counts.
-
-    YAML drops trailing zeros (``0.40`` stands as 0.4), so that the longest number that the study prints of this
-    endpoint and statistic tells the digits.
-    """
-    if o.statistic == "count" or o.value is None:
-        return 0.0
-    alike = [x for x in study.outcomes if (x.endpoint, x.statistic) == (o.endpoint, o.statistic) and not x.derived]
-    kin = [o] if o.derived else [o, *alike]
-    printed = [v for x in kin for v in (x.value, *(x.ci95 or ()), *(x.ci90 or ())) if v is not None]
-    digits = [len(repr(float(v)).partition(".")[2].rstrip("0")) for v in printed if "e" not in repr(float(v))]
-    known = [d for d in digits if d <= MOST_DECIMALS]
-    return float(0.5 * 10.0 ** -max(known)) if known else 0.0
-
-
 FORECASTERS = {"crps_meta": meta_analytic, "crps_no_change": no_change}
 """Column of a row -> the naive forecaster whose CRPS it holds."""
 

@@ -8,6 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from stemtrial.credibility.context import LEVELS, risk_of
+from stemtrial.parameters import STANDINGS
 from stemtrial.report.colours import light, veil
 from stemtrial.report.marks import LABEL_CHARS, LINE, Rows, bars_of, safe
 from stemtrial.report.scorecard import THERAPIES
@@ -23,12 +24,6 @@ RATINGS = {
 OWNERS = {**THERAPIES, "ms": "MS", "als": "ALS", "als_drugs": "Drugs of ALS", "anti_cd20": "Anti-CD20"}
 KINDS = {"met": "inside", "not met": "miss", "not judged": "muted", "missing": "muted"}
 MARKS = {"met": "✓ met", "not met": "✕ not met", "not judged": "not judged", "missing": "missing"}
-STANDINGS = {
-    "published": "published: a study, a DOI, a label",
-    "design": "the design document",
-    "calibrated": "calibrated: set so that outcomes of studies are met",
-    "assumed": "assumed, in whole or in part",
-}
 
 
 # -- asked ------------------------------------------------------------------------------------------------------------

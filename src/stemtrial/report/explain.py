@@ -15,7 +15,7 @@ from stemtrial.endpoint import Definition, definitions, find
 from stemtrial.errors import InputError, did_you_mean
 from stemtrial.kernel.effect import Effect, Log, Set, SetAt, hazard_state
 from stemtrial.kernel.model import NEVER, SLOW_DAYS, Model
-from stemtrial.parameters import Parameter, registry
+from stemtrial.parameters import Parameter, registry, standing
 from stemtrial.report.explain_cells import cell_parts
 from stemtrial.report.formula import formula
 from stemtrial.report.words import DISEASES
@@ -76,26 +76,6 @@ def modelled(info: TherapyInfo) -> bool:
 def acts_on(therapy: str) -> list[str]:
     """Diseases on which a therapy of the catalogue acts; none where it has no model."""
     return list(FAMILIES[family_of(therapy)].on) if modelled(catalogue()[therapy]) else []
-
-
-def standing(source: str) -> str:
-    """How firm a number is, read from its source.
-
-    Parameters
-    ----------
-    source : str
-        As in a parameter file or a protocol: a DOI, a study, or words with ``assumed``, ``recalled``, ``calibrated``.
-
-    Returns
-    -------
-    str
-        ``assumed``, ``partly assumed``, ``calibrated``, ``recalled`` or ``sourced``.
-    """
-    if source.startswith("assumed") or source.endswith("(assumed)"):
-        return "assumed"
-    if "assumed" in source:
-        return "partly assumed"
-    return next((w for w in ("calibrated", "recalled") if w in source), "sourced")
 
 
 # -- disease ---------------------------------------------------------------------------------------------------------

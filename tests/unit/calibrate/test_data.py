@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from stemtrial.calibrate.choice import BARRED_CELLS, MAX_TIMES, OF_EFFICACY, SUBJECTS, choose
 from stemtrial.calibrate.data import Datum, data, from_scale, on_scale
 from stemtrial.calibrate.kin import with_kin
-from stemtrial.calibrate.spread import assumed, effective_n, half_width, standard_error
+from stemtrial.calibrate.spread import assumed, effective_n, standard_error
 from stemtrial.errors import InputError
 from stemtrial.evidence import studies, study
 from stemtrial.evidence.schema import CONTEXT_ANALYSES
@@ -231,17 +231,6 @@ def test_what_has_no_finite_ratio_is_set_at_the_limit_and_what_is_missing_stays_
 # -- how exact a number is ---------------------------------------------------------------------------------------------
 def _outcome(**changes):
     return OUTCOMES["polman2006_affirm#1"].model_copy(update=changes)
-
-
-def test_rounding_is_read_off_the_longest_number_of_its_kind():
-    affirm = study("polman2006_affirm")
-    assert half_width(OUTCOMES["polman2006_affirm#1"], affirm, False) == pytest.approx(0.005)
-    assert half_width(OUTCOMES["polman2006_affirm#11"], affirm, False) == pytest.approx(0.05)  # 11.0 beside 1.9
-    alone = affirm.model_copy(update={"outcomes": (_outcome(value=0.4, ci95=None),)})
-    assert half_width(alone.outcomes[0], alone, False) == pytest.approx(0.05)
-    assert half_width(alone.outcomes[0], alone, True) == pytest.approx(0.005)
-    count = _outcome(statistic="count", value=3.0, ci95=None)
-    assert half_width(count, affirm, True) == 0.0
 
 
 def test_counts_that_are_printed_are_not_rounded():
