@@ -104,12 +104,19 @@ class Refit:
     shifts: list[Shift]
 
 
-def noise_with_lack(fitted: Fitted) -> Floats:
+def noise_with_lack(fitted: Fitted, sizes: Floats | None = None) -> Floats:
     """Return the covariance of a published number about the emulator's mean, shape (data, data).
 
-    Sampling, effects of the trial at the mode of their SDs, and what the emulator misses.
+    Sampling, effects of the trial, and what the emulator misses.
+
+    Parameters
+    ----------
+    fitted : Fitted
+        A block after its fit.
+    sizes : ndarray, shape (effects,), optional
+        SDs of the effects; the mode of their posterior when left out.
     """
-    return fitted.emulator.total_noise(fitted.sds.mode, lack=True)
+    return fitted.emulator.total_noise(fitted.sds.mode if sizes is None else sizes, lack=True)
 
 
 def as_published(datum: Datum, x: ArrayLike) -> Floats:
@@ -147,7 +154,7 @@ def forecast(datum: Datum, x: ArrayLike) -> Forecast:
     )  # fmt: skip
 
 
-def leave_one_out(fitted: Fitted, seed: int = 1) -> list[Forecast]:
+def leave_one_out(fitted: Fitted, seed: int = 1, widen: float = 1.0) -> list[Forecast]:
     """Predict the data of every cohort from the posterior without that cohort.
 
     Parameters
@@ -156,6 +163,8 @@ def leave_one_out(fitted: Fitted, seed: int = 1) -> list[Forecast]:
         A block after its fit.
     seed : int
         For the noise of the predictions.
+    widen : float
+        Factor on the SDs of the effects of the trial, which are the root mean squares of their posteriors.
 
     Returns
     -------
@@ -164,7 +173,8 @@ def leave_one_out(fitted: Fitted, seed: int = 1) -> list[Forecast]:
         patients.
     """
     cohorts = [d.cohort for d in fitted.data]
-    R, y = noise_with_lack(fitted), fitted.published
+    sizes = widen * np.sqrt((fitted.sds.draws**2).mean(axis=0))
+    R, y = noise_with_lack(fitted, sizes), fitted.published
     found: dict[int, Forecast] = {}
     for k, cohort in enumerate(dict.fromkeys(cohorts)):
         rng = np.random.default_rng([seed, k])

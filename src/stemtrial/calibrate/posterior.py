@@ -2,8 +2,9 @@
 
 What a block fitted stays with its member through the blocks that come after it, so that the last one holds all of a
 disease; MS and ALS share no parameter and are joined row by row. Sizes of trial effects are drawn from their posterior
-given all data of the last block. What acts in a therapy but was not fitted is drawn from its prior, since a prediction
-that held it at one value would be surer than anybody is; all else stands at its point value.
+given all data of the last block, and widened until left-out cohorts fall where they should (:mod:`.widening`). What
+acts in a therapy but was not fitted is drawn from its prior, since a prediction that held it at one value would be
+surer than anybody is; all else stands at its point value.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from stemtrial.calibrate.fit import CODE, Fitted, Settings
+from stemtrial.calibrate.widening import Widening, widening
 from stemtrial.errors import InputError
 from stemtrial.kernel import derive_seed
 from stemtrial.parameters import Draws, Parameter, from_normal, registry, to_normal, write_posterior
@@ -165,8 +167,21 @@ def from_priors(names: Sequence[str], draws: int, seed: int) -> Floats:
     return from_normal(names, z)
 
 
+def widenings(fitted: Mapping[str, Fitted], seed: int = 1) -> dict[str, Widening]:
+    """Return how far the effects of the trial of each disease are widened.
+
+    Parameters
+    ----------
+    fitted : mapping of str to Fitted
+        Blocks by name.
+    seed : int
+        For the noise of the predictions of left-out cohorts.
+    """
+    return {chain[-1].block.disease: widening(chain, seed) for chain in chains(fitted)}
+
+
 def assemble(
-    fitted: Mapping[str, Fitted], draws: int = DRAWS, seed: int = 1
+    fitted: Mapping[str, Fitted], draws: int = DRAWS, seed: int = 1, widened: Mapping[str, Widening] | None = None
 ) -> tuple[tuple[str, ...], Floats]:  # fmt: skip
     """Join the ensembles of all blocks into one table of draws.
 
@@ -178,6 +193,8 @@ def assemble(
         Rows. More than a block has members: every member stands once before one stands twice.
     seed : int
         Key of the order of the members and of what is drawn from priors.
+    widened : mapping of str to Widening, optional
+        By disease; those of :func:`widenings` when left out.
 
     Returns
     -------
@@ -194,6 +211,7 @@ def assemble(
     if draws < 1:
         raise InputError(f"{draws} draws cannot be made; ask for 1 or more")
     found = columns(fitted)
+    wide = widenings(fitted, seed) if widened is None else widened
     table: dict[str, Floats] = {}
     for chain in chains(fitted):
         last = chain[-1]
@@ -204,7 +222,7 @@ def assemble(
                 table[name] = last.ensemble.values[members, at[name]]
         sizes = _order(len(last.sds.draws), draws, seed, f"effects {last.block.disease}")
         for k, name in enumerate(last.effects):
-            table[name] = last.sds.draws[sizes, k]
+            table[name] = wide[last.block.disease].factor * last.sds.draws[sizes, k]
     values = from_priors(found.at_prior, draws, seed)
     return found.names, np.column_stack([*(table[n] for n in found.fitted), values])
 
@@ -216,8 +234,9 @@ def _order(n: int, draws: int, seed: int, stream: str) -> NDArray[np.int64]:
 
 
 def provenance(
-    fitted: Mapping[str, Fitted], settings: Settings, names: Sequence[str], values: Floats, date: str
-) -> dict[str, Any]:
+    fitted: Mapping[str, Fitted], settings: Settings, names: Sequence[str], values: Floats, date: str,
+    widened: Mapping[str, Widening],
+) -> dict[str, Any]:  # fmt: skip
     """Return where a posterior comes from: what lies beside it in ``posterior.json``."""
     found = columns(fitted)
     told = {
@@ -237,6 +256,7 @@ def provenance(
         "code": package_hash(*CODE),
         "software": {"python": platform.python_version()} | {n: importlib.metadata.version(n) for n in SOFTWARE},
         "blocks": told,
+        "effects_widened": {disease: asdict(w) for disease, w in widened.items()},
         "fitted": list(found.fitted),
         "at_prior": list(found.at_prior),
         "fixed": list(found.fixed),
@@ -245,7 +265,7 @@ def provenance(
 
 def ship(
     fitted: Mapping[str, Fitted], folder: Path, settings: Settings | None = None, draws: int = DRAWS,
-    date: str | None = None,
+    date: str | None = None, widened: Mapping[str, Widening] | None = None,
 ) -> Draws:  # fmt: skip
     """Write the posterior of fitted blocks, ``posterior.csv`` and ``posterior.json``, into a folder.
 
@@ -261,6 +281,8 @@ def ship(
         Rows.
     date : str, optional
         Of the provenance and the label, ``2025-01-31``; today when left out.
+    widened : mapping of str to Widening, optional
+        By disease; those of :func:`widenings` when left out.
 
     Returns
     -------
@@ -268,9 +290,10 @@ def ship(
         As :func:`stemtrial.parameters.posterior` reads them.
     """
     s = settings or Settings()
-    names, values = assemble(fitted, draws, s.seed)
-    told = provenance(fitted, s, names, values, date or datetime.datetime.now(datetime.UTC).date().isoformat())
+    wide = widenings(fitted, s.seed) if widened is None else widened
+    names, values = assemble(fitted, draws, s.seed, wide)
+    told = provenance(fitted, s, names, values, date or datetime.datetime.now(datetime.UTC).date().isoformat(), wide)
     return write_posterior(folder, names, values, told)
 
 
-__all__ = ["DRAWS", "Columns", "assemble", "chains", "columns", "from_priors", "provenance", "ship"]
+__all__ = ["DRAWS", "Columns", "assemble", "chains", "columns", "from_priors", "provenance", "ship", "widenings"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from scipy.special import ndtri
 
 from stemtrial.calibrate.datum import Datum, from_scale
 from stemtrial.calibrate.fit import Fitted, Settings
-from stemtrial.calibrate.posterior import columns
+from stemtrial.calibrate.posterior import columns, widenings
 from stemtrial.calibrate.smoother import spread
+from stemtrial.calibrate.widening import Widening
 from stemtrial.parameters import from_normal, registry
 
 Floats = NDArray[np.float64]
@@ -32,7 +34,7 @@ ENDS = (5.0, 95.0)
 
 def calibration_report(
     fitted: Mapping[str, Fitted], settings: Settings | None = None, label: str = "",
-    core_hours: Mapping[str, float] | None = None,
+    core_hours: Mapping[str, float] | None = None, widened: Mapping[str, Widening] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Return what the fit of some blocks learned.
 
@@ -46,20 +48,23 @@ def calibration_report(
         Of the posterior made of it, where one is.
     core_hours : mapping of str to float, optional
         What the simulations of each block cost, in hours of one core.
+    widened : mapping of str to Widening, optional
+        How far the effects of the trial of each disease are widened; computed when left out.
 
     Returns
     -------
     dict
-        ``label, settings, blocks`` (a list; keys of a block are ``name, title, disease, after, cost, parameters,
-        identifiability, data, coverage, effects, spread, emulator``), ``at_prior, fixed`` (names of parameters that no
-        block fitted: drawn from their priors, and at their point values). Plain JSON: no NaN, None where nothing is
-        known. Data stand with the farthest off first; a value is a share where the published one is a share or count
-        of patients, else in its unit.
+        ``label, settings, widened`` (by disease), ``blocks`` (a list; keys of a block are ``name, title, disease,
+        after, cost, parameters, identifiability, data, coverage, effects, spread, emulator``), ``at_prior, fixed``
+        (names of parameters that no block fitted: drawn from their priors, and at their point values). Plain JSON: no
+        NaN, None where nothing is known. Data stand with the farthest off first; a value is a share where the published
+        one is a share or count of patients, else in its unit.
     """
     s, found = settings or Settings(), columns(fitted)
     blocks = [_block(n, f, fitted, s, (core_hours or {}).get(n)) for n, f in fitted.items()]
     told = {
-        "label": label, "settings": {"seed": s.seed, "members": s.members, "passes": s.passes}, "blocks": blocks,
+        "label": label, "widened": {d: asdict(w) for d, w in (widened or widenings(fitted, s.seed)).items()},
+        "settings": {"seed": s.seed, "members": s.members, "passes": s.passes}, "blocks": blocks,
         "at_prior": list(found.at_prior), "fixed": list(found.fixed),
     }  # fmt: skip
     return dict(_plain(told))

@@ -99,16 +99,17 @@ def fit_blocks(o: FitOptions) -> None:
     _tell_cost(costs, o)
     _ask(costs, o)
     from stemtrial.calibrate.fit import fit
-    from stemtrial.calibrate.posterior import ship
+    from stemtrial.calibrate.posterior import ship, widenings
     from stemtrial.calibrate.report import calibration_report
     from stemtrial.report.calibration import write_calibration
     from stemtrial.store import write_atomic
 
     fitted = fit(o.out, o.blocks, o.settings, _Told({c.title: costs[n].runs for n, c in _blocks(o.blocks).items()}))
     label = ""
+    wide = widenings(fitted, o.settings.seed)
     if o.ship is not None:
-        label = ship(fitted, o.ship, o.settings).label
-    report = calibration_report(fitted, o.settings, label, {n: c.hours * c.workers for n, c in costs.items()})
+        label = ship(fitted, o.ship, o.settings, widened=wide).label
+    report = calibration_report(fitted, o.settings, label, {n: c.hours * c.workers for n, c in costs.items()}, wide)
     o.out.mkdir(parents=True, exist_ok=True)
     page, data = o.out / "calibration.html", o.out / "calibration.json"
     write_atomic(data, json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False).encode())

@@ -283,6 +283,7 @@ def render_calibration(report: Mapping[str, Any]) -> str:
         label=report["label"],
         settings=report["settings"],
         blocks=blocks,
+        widened=widened_sentences(report),
         at_prior=report["at_prior"],
         fixed=report["fixed"],
         percent=percent,
@@ -293,6 +294,16 @@ def render_calibration(report: Mapping[str, Any]) -> str:
 def write_calibration(report: Mapping[str, Any], path: Path) -> None:
     """Write what a fit learned to ``path`` as HTML: complete or not at all."""
     write_whole(render_calibration(report), path)
+
+
+def widened_sentences(report: Mapping[str, Any]) -> list[str]:
+    """Say how far the effects of the trial are widened, one sentence a disease."""
+    return [
+        f"{disease.upper()}: SDs of the effects of the trial times {number(w['factor'], 2)}; with {w['cohorts']} "
+        f"cohorts left out one by one, the places of published values in their predictions have "
+        f"{number(w['before'], 2)} times the variance of uniform ones, {number(w['after'], 2)} times after it."
+        for disease, w in report["widened"].items()
+    ]
 
 
 def markdown(report: Mapping[str, Any]) -> str:
@@ -311,6 +322,7 @@ def markdown(report: Mapping[str, Any]) -> str:
             f"{i['told']} | {stays} | {percent(inside['inside90'])} ({percent(inside['prior90'])}) | "
             f"{percent(inside['inside50'])} |"
         )
+    told += ["", *(f"- {s}" for s in widened_sentences(report))]
     for b in report["blocks"]:
         told += ["", f"### {b['title'][:1].upper()}{b['title'][1:]}", ""]
         told += ["| parameter | prior, 90 % | posterior, 90 % | shrinkage | informed by |", "|---|---|---|---|---|"]

@@ -27,7 +27,7 @@ def datum(name: str, disease: str, k: int) -> Datum:
         f"{study}#{k % A_TRIAL + 1}", study, study, disease, f"{name}-protocol-{k // A_TRIAL}", "", "MS drugs",
         "relapse", "relapse_free", "relapse", (), "relapse_free", "proportion", statistic, "", ("treated",), False,
         True, 2.0, k == 0, kind, scale, 0.4, 50.0, 0.2 if kind == "normal" else None, 0.0, "invented",
-        offset=0.01 * (scale == "log"),
+        exposure=100.0 * (scale == "log"), offset=0.01 * (scale == "log"),
     )  # fmt: skip
 
 

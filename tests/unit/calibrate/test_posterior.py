@@ -12,7 +12,8 @@ from fabricated import MEMBERS, fitted_block, fitted_blocks
 from stemtrial.calibrate.blocks import blocks
 from stemtrial.calibrate.fit import Settings
 from stemtrial.calibrate.forward import SPREAD_OVER
-from stemtrial.calibrate.posterior import assemble, chains, columns, from_priors, ship
+from stemtrial.calibrate.posterior import assemble, chains, columns, from_priors, ship, widenings
+from stemtrial.calibrate.widening import Widening
 from stemtrial.errors import InputError
 from stemtrial.parameters import draws_with, registry, to_normal
 from stemtrial.therapy import FAMILIES
@@ -64,7 +65,18 @@ def test_every_row_is_one_member_of_all_blocks_of_a_disease(fitted, table):
         ensemble = last.ensemble.values[:, [last.ensemble.names.index(n) for n in mine]]
         assert (ensemble == row[[at[n] for n in mine]]).all(axis=1).sum() == 1
     sds = [at[n] for n in last.effects]
-    assert {tuple(r) for r in values[:, sds]} <= {tuple(r) for r in last.sds.draws}
+    factor = widenings(fitted, 3)["ms"].factor
+    assert {tuple(r) for r in values[:, sds]} <= {tuple(factor * r) for r in last.sds.draws}
+
+
+def test_effects_are_widened_and_nothing_else(fitted, table):
+    names, values = table
+    wide = {d: Widening(2.0, 10, 1.5, 1.0) for d in ("ms", "als")}
+    got = assemble(fitted, 200, 3, wide)[1]
+    plain = assemble(fitted, 200, 3, {d: dataclasses.replace(w, factor=1.0) for d, w in wide.items()})[1]
+    is_sd = np.array([n.startswith("trial.effect_sd.") for n in names])
+    assert np.array_equal(got[:, is_sd], 2.0 * plain[:, is_sd])
+    assert np.array_equal(got[:, ~is_sd], values[:, ~is_sd])
 
 
 def test_a_later_block_keeps_what_the_earlier_one_fitted(fitted):
@@ -141,6 +153,7 @@ def test_what_ships_tells_where_it_comes_from(fitted, tmp_path):
     assert told["blocks"]["ms"]["passes"] == 1
     assert told["blocks"]["ahsct"]["after"] == "ms"
     assert told["blocks"]["cells"]["free"] == list(blocks()["cells"].names)
+    assert set(told["effects_widened"]) == {"ms", "als"}
     assert set(told["software"]) == {"python", "stemtrial", "numpy", "scipy", "numba"}
     header = (tmp_path / "posterior.csv").read_text().partition("\n")[0]
     assert [*told["fitted"], *told["at_prior"]] == header.split(",")
