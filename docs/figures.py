@@ -3,11 +3,13 @@
 Without a folder, `stemtrial run mist` is run first. `python docs/figures.py natural_history` makes those of
 docs/natural_history.md instead, and its table; `python docs/figures.py readout` does so for docs/readout.md,
 `python docs/figures.py reconstitution` for docs/reconstitution.md, `python docs/figures.py cells` for the pages on cell
-therapies, `python docs/figures.py dropout` and `python docs/figures.py open_label` for docs/estimands.md.
+therapies, `python docs/figures.py dropout` and `python docs/figures.py open_label` for docs/estimands.md,
+`python docs/figures.py scorecard runs/scorecard-all/scorecard.json` for docs/validation.md, from a finished scorecard.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -38,6 +40,8 @@ from stemtrial.report.natural_figures import curves as natural_curves
 from stemtrial.report.natural_history import markdown
 from stemtrial.report.readout import markdown as readout_markdown
 from stemtrial.report.readout_figures import probabilities, truthful
+from stemtrial.report.scorecard_groups import coverage_figure, lanes_of, ratio_figure
+from stemtrial.report.scorecard_markdown import markdown as scorecard_markdown
 from stemtrial.report.words import Names, names_of, number, off_by, plain, scale_of, shown, span, years
 from stemtrial.trial.protocol import load_protocol
 
@@ -317,6 +321,14 @@ def into(page: str, part: str, text: str) -> None:
     file.write_text(f"{before}{mark}{text}\n{end}{after}", encoding="utf-8")
 
 
+def scored(card_file: Path) -> None:
+    """Draw coverage and skill by lane, and write the tables of a scorecard."""
+    card = json.loads(card_file.read_text(encoding="utf-8"))
+    lanes_of_test = lanes_of(card)
+    picture([coverage_figure(lanes_of_test), ratio_figure(lanes_of_test)], HERE / "scorecard.png", 1100, 460)
+    into("validation.md", "scorecard", scorecard_markdown(card))
+
+
 def beside(rows: list, ways: list, names: Names, axis: str, given: Mapping[str, str] | None = None) -> Figure:
     """Draw what was predicted in several ways (median, 50 and 90 %) and published (95 %), a group an outcome or arm."""
     given = given or {}
@@ -384,6 +396,9 @@ def main() -> None:
         return
     if sys.argv[1:] == ["open_label"]:
         open_label()
+        return
+    if sys.argv[1:2] == ["scorecard"]:
+        scored(Path(sys.argv[2]))
         return
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     p = predict(load_protocol("mist"), Settings(threads=default_threads()), folder=folder)

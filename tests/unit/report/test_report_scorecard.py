@@ -10,6 +10,7 @@ import pytest
 
 from stemtrial.report.scorecard import coverage_table, render_scorecard, row_table, write_scorecard
 from stemtrial.report.scorecard_figures import MOST_Z, by_term, calibration, comparison, verdict_of
+from stemtrial.report.scorecard_markdown import markdown
 from stemtrial.report.words import group_by_scale
 
 
@@ -199,3 +200,19 @@ def test_coverage_is_a_row_a_group(card):
 def test_a_page_is_written_whole(card, tmp_path):
     write_scorecard(card, tmp_path / "s.html")
     assert [p.name for p in tmp_path.iterdir()] == ["s.html"]
+
+
+def test_markdown_tells_the_rules_the_groups_and_every_test_miss(card):
+    ratio = {"ratio": 0.6, "ci80": [0.4, 0.9], "cohorts": 3}
+    none = {"ratio": None, "ci80": None, "cohorts": 0}
+    rule = {"rule": "a rule", "value": 0.75, "interval": [0.5, 0.88], "cohorts": 3, "met": False}
+    group = {"role": "test", "coverage": covered(0.75), "ratios": {"crps_meta": ratio, "crps_no_change": none}}
+    card["verdicts"] = {"test": {"all": {"rules": [rule]}}}
+    card["groups"] = [group | {"by": "all", "name": "all"}, group | {"by": "lane", "name": "MS drugs"}]
+    told = markdown(card)
+    assert "| a rule | 0.75 | 0.50 to 0.88 | 3 | **missed** |" in told
+    assert "| MS drugs | held out (test) | 3 | 4 | 75 % | 25 % (0 % to 50 %) | 0.60 (0.40 to 0.90; n 3) | – |" in told
+    misses = [line for line in told.splitlines() if line.startswith("| synthetic2000_trial")]
+    missed = [r for r in card["rows"] if r["headline"] and r["agrees"] is False]
+    assert len(misses) == len(missed) == 1
+    assert "(1):" in told.split("**Headlines of test studies")[1]
