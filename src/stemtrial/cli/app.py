@@ -126,7 +126,7 @@ def scorecard(
         typer.Option(metavar="R", help="Repetitions of each trial; else 2 a draw, and 100 with fewer than 25 draws."),
     ] = None,
     draws: Annotated[
-        int | None, typer.Option(metavar="D", help="The first D draws of the posterior; else all.")
+        int | None, typer.Option(metavar="D", help="The first D draws of the posterior; else 100.")
     ] = None,
     point: Point = False,
     seed: Seed = 1,

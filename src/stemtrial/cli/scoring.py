@@ -34,6 +34,9 @@ BLIND = Path("validation") / "blind"
 """Where blind predictions are written, below the working directory."""
 EACH = 2
 """Replicates of each draw: draws differ by more than the replicates of one, and cost as much as to recruit anew."""
+FULL_DRAWS = 100
+"""Draws where nothing is said. Each recruits people of its own, which is most of the cost: about half an hour of one
+core for each twenty-five."""
 MANY_DRAWS = 25
 """Draws from which on two replicates of each are enough to judge by."""
 SHOWN = 25
@@ -43,13 +46,13 @@ SHOWN = 25
 def size_of(replicates: int | None, draws: int | None, point: bool) -> tuple[int, int | None]:
     """Return replicates and draws of a scorecard, where they are left out.
 
-    Of all draws of the posterior, or of the first 25 or more, two replicates each; of fewer draws and of the point
+    Of the first hundred draws of the posterior, or of 25 or more, two replicates each; of fewer draws and of the point
     values a hundred replicates together.
     """
     from stemtrial.parameters import is_shipped, posterior
 
     if draws is None and not point and is_shipped():
-        every = len(posterior())
+        every = min(FULL_DRAWS, len(posterior()))
         draws = every if replicates is None else max(1, min(every, replicates))
         return EACH * draws if replicates is None else replicates, draws
     if replicates is None:
