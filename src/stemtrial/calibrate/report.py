@@ -24,7 +24,9 @@ from stemtrial.parameters import from_normal, registry
 
 Floats = NDArray[np.float64]
 STAYS = 0.1
-"""A parameter whose variance shrank by less stays at its prior."""
+"""A parameter whose variance shrank by less stays at its prior,"""
+MOVED = 0.5
+"""unless its mean moved by more, in standard deviations of the prior."""
 INFORMS = 0.05
 """A datum informs a parameter if by itself it adds so much to the precision of the prior, which is 1."""
 MOST_INFORMING, MOST_CORRELATIONS, MOST_DIRECTIONS = 3, 12, 6
@@ -131,10 +133,23 @@ def parameter_rows(f: Fitted, G: Floats, noise: Floats) -> list[dict[str, Any]]:
             "prior": {"median": prior[1, k], "pi90": prior[[0, 2], k]},
             "posterior": _interval(after[:, k]),
             "z": {"mean": f.z[:, k].mean(), "sd": f.z[:, k].std(ddof=1), "pi90": np.percentile(f.z[:, k], ENDS)},
-            "shrinkage": shrinkage[k], "stays_at_prior": shrinkage[k] < STAYS,
+            "shrinkage": shrinkage[k], "stays_at_prior": stays(shrinkage[k], f.z[:, k].mean()),
             "informed_by": [{"outcome_id": f.data[i].outcome_id, "precision": informs[i, k]} for i in best],
         })  # fmt: skip
     return out
+
+
+def stays(shrinkage: float, moved: float) -> bool:
+    """Whether a parameter stays at its prior: neither narrower nor elsewhere.
+
+    Parameters
+    ----------
+    shrinkage : float
+        1 less the ratio of its variance after to that before.
+    moved : float
+        Its mean on the scale where the prior is a standard normal.
+    """
+    return bool(shrinkage < STAYS and abs(moved) < MOVED)
 
 
 def identifiability(f: Fitted, G: Floats, noise: Floats) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from stemtrial.calibrate.data import data
-from stemtrial.calibrate.report import STAYS
+from stemtrial.calibrate.report import stays
 from stemtrial.credibility.described import varying
 from stemtrial.credibility.run import Run
 from stemtrial.evidence import roles, studies
@@ -117,7 +117,7 @@ def _learned(run: Run, names: Sequence[str]) -> list[dict[str, Any]]:
         rows.append({
             "name": name, "meaning": known[name].meaning, "unit": known[name].unit, "point": known[name].value,
             "posterior": {"median": mid, "pi90": [low, high]}, "shrinkage": shrinkage,
-            "stays": shrinkage is not None and shrinkage < STAYS,
+            "stays": shrinkage is not None and stays(shrinkage, float(z.mean())),
         })  # fmt: skip
     return sorted(rows, key=lambda r: -(r["shrinkage"] if r["shrinkage"] is not None else -1.0))
 

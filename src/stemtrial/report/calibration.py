@@ -9,6 +9,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from stemtrial.calibrate.report import STAYS
 from stemtrial.report.colours import light, veil
 from stemtrial.report.marks import LABEL_CHARS, LINE, Rows, arrows_of, bars_of, safe
 from stemtrial.report.page import document, write_whole
@@ -34,8 +35,10 @@ def percent(x: Any) -> str:
 
 
 def shrunk(row: Row) -> str:
-    """Write how much of a parameter's prior variance is gone, or that it stays."""
-    return "stays" if row["stays_at_prior"] else percent(row["shrinkage"])
+    """Write how much of a parameter's prior variance is gone, or that it stays, or has moved as wide as it was."""
+    if row["stays_at_prior"]:
+        return "stays"
+    return "moved" if row["shrinkage"] < STAYS else percent(row["shrinkage"])
 
 
 def prior_to_posterior(rows: Sequence[Row]) -> go.Figure:
@@ -310,6 +313,7 @@ def markdown(report: Mapping[str, Any]) -> str:
     """Return the tables of docs/calibration.md."""
     told = [f"Posterior `{report['label']}`, seed {report['settings']['seed']}." if report["label"] else ""]
     told += [
+        "",
         "| block | parameters | members | passes | data | trials | directions told | stay at their priors | "
         "inside 90 % (before) | inside 50 % |",
         "|---|---|---|---|---|---|---|---|---|---|",
