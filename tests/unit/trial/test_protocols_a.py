@@ -19,6 +19,7 @@ from stemtrial.trial.rules import HazardRule
 PROTOCOLS = {
     "affirm": ("polman2006_affirm", 33),
     "care-ms-1": ("cohen2012_carems1", 21),
+    "confirm": ("fox2012_confirm", 12),
     "define": ("gold2012_define", 18),
     "expand": ("kappos2018_expand", 15),
     "freedoms": ("kappos2010_freedoms", 20),
@@ -38,6 +39,9 @@ PROTOCOLS = {
 COMPLETED = {
     "affirm": [(None, 856, 942, 120 * 7 / 365.25)],
     "care-ms-1": [("alem", 366, 376, 2), ("ifn", 178, 187, 2)],
+    "confirm": [
+        (a, done, of, 96 * 7 / 365.25) for a, done, of in (("bid", 284, 359), ("placebo", 278, 363), ("ga", 292, 350))
+    ],
     "define": [(None, 952, 1234, 96 * 7 / 365.25)],
     "freedoms": [("f125", 332, 429, 2), ("f05", 369, 425, 2), ("placebo", 332, 418, 2)],
     "freedoms-2": [(None, 778, 1083, 2)],

@@ -15,6 +15,8 @@ HELD_OUT = {
     "asclepios": 7,
     "asclepios-1": 11,
     "asclepios-2": 10,
+    "sunbeam": 12,
+    "tower": 9,
     "ultimate": 7,
     "ultimate-1": 13,
     "ultimate-2": 13,
@@ -44,6 +46,7 @@ THERAPIES = {
     "dmt:natalizumab": ["natalizumab"],
     "dmt:natalizumab+ifnb1a": ["natalizumab", "interferon_beta_im"],
     "dmt:ocrelizumab": ["ocrelizumab"],
+    "dmt:ozanimod": ["ozanimod"],
     "dmt:ofatumumab": ["ofatumumab"],
     "dmt:ponesimod": ["ponesimod"],
     "dmt:teriflunomide": ["teriflunomide"],
@@ -54,6 +57,8 @@ DOSE_RATIOS = {
     ("clarity", "c525"): 5.25 / 3.5,
     ("evobrutinib-ph2", "evo25"): 25 / 150,
     ("evobrutinib-ph2", "evo75qd"): 0.5,
+    ("sunbeam", "oz05"): 0.5,
+    ("tower", "t7"): 0.5,
 }
 
 each = pytest.mark.parametrize("name", [*HELD_OUT, *SEALED])
