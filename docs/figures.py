@@ -117,7 +117,7 @@ READ = (
 
 def readout(protocol: str = "affirm", replicates: int = 100) -> None:
     """Read a trial out, draw it, and put its numbers into docs/readout.md."""
-    settings = Settings(replicates=replicates, threads=default_threads())
+    settings = Settings(replicates=replicates, threads=default_threads(), point=True)
     with tempfile.TemporaryDirectory() as folder:
         data = read_out(load_protocol(protocol), settings, folder=Path(folder)).as_json()
     for part in ("observed", "truth"):
@@ -178,7 +178,7 @@ GIVEN = {
 
 def cells(replicates: int = 100) -> None:
     """Draw a single-arm series beside the same trial with no effect at all, and trials of MSC under each hypothesis."""
-    settings = Settings(replicates=replicates, threads=default_threads())
+    settings = Settings(replicates=replicates, threads=default_threads(), point=True)
     with tempfile.TemporaryDirectory() as folder:
         series, petrou, mesems = (
             predict(load_protocol(name), settings, folder=Path(folder) / name)
@@ -212,7 +212,7 @@ DRUG = {
 
 def dropout(protocol: str = "riluzole-1994", patients: int = 300, replicates: int = 200, at: float = 1.0) -> None:
     """Draw what death does to estimates of function, and put the table into docs/estimands.md."""
-    settings = Settings(replicates=replicates, patients=patients, threads=default_threads())
+    settings = Settings(replicates=replicates, patients=patients, threads=default_threads(), point=True)
     found = {
         name: estimands(load_protocol(protocol), settings, at_years=at, changed=changed).as_json()
         for name, changed in DRUG.items()
@@ -299,7 +299,7 @@ def contrasts(replicates: int) -> list[dict]:
                 rater = protocol.blinding.model_copy(update={"rater": "blind" if way == "blind" else "open"})
                 made = predict(
                     protocol.model_copy(update={"blinding": rater}),
-                    Settings(replicates=replicates, threads=default_threads()),
+                    Settings(replicates=replicates, threads=default_threads(), point=True),
                     gone if way == "nothing" else None, folder=Path(folder) / f"{name}-{way}",
                 )  # fmt: skip
                 by[way] = made.estimates

@@ -272,7 +272,7 @@ def show_cohort(name: str, threads: int, as_json: bool, draws: int | None = None
     """Recruit over draws of the parameters, and print the funnel and Table 1 of all."""
     import numpy as np
 
-    from stemtrial.cli.running import parameters_words
+    from stemtrial.cli.drawn import parameters_words
     from stemtrial.cli.waiting import progress
     from stemtrial.cohort.recruit import wanted_recruits
     from stemtrial.predict.uncertainty import draws_for

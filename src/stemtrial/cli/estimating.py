@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from stemtrial.cli import text
-from stemtrial.cli.running import FEW_REPLICATES, Options, other_parameters, parameters_words, usable
+from stemtrial.cli.drawn import other_parameters, parameters_words
+from stemtrial.cli.running import FEW_REPLICATES, Options, usable
 from stemtrial.cli.waiting import progress
 from stemtrial.errors import InputError, did_you_mean
 

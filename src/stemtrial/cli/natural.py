@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from stemtrial.cli import text
-from stemtrial.cli.running import parameters_words, usable
+from stemtrial.cli.drawn import parameters_words
+from stemtrial.cli.running import usable
 from stemtrial.errors import InputError, did_you_mean
 
 PEOPLE, ONSET, SEED = 5000, "all", 1

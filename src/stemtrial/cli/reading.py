@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from stemtrial.cli import text
+from stemtrial.cli.drawn import other_parameters, parameters_words, without_parameters
 from stemtrial.cli.running import (
     FEW_REPLICATES,
     Options,
-    other_parameters,
-    parameters_words,
     usable,
-    without_parameters,
 )
 from stemtrial.cli.waiting import progress
 from stemtrial.report.readout_figures import by_arm

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stemtrial.cli.beside import grouped, predicted, show_harm, show_hypotheses, show_no_effect, show_told, who
-from stemtrial.cli.running import other_parameters, parameters_words, without_parameters
+from stemtrial.cli.drawn import other_parameters, parameters_words, without_parameters
 from stemtrial.cli.text import bullets, heading, note, say, whole
 from stemtrial.predict import Prediction, compare
 from stemtrial.predict.uncertainty import typical_shares
