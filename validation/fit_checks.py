@@ -24,6 +24,7 @@ from stemtrial.calibrate.blocks import blocks
 from stemtrial.calibrate.crosscheck import LEAST_RATIO, MOST_RATIO, R_HAT, SHIFT, Compared, CrossCheck, cross_check
 from stemtrial.calibrate.fit import Fitted, Settings, fit
 from stemtrial.calibrate.loco import JUDGED, Forecast, Refit, by_lane, leave_one_out, without_series
+from stemtrial.calibrate.posterior import widenings
 from stemtrial.calibrate.sbc_checks import CLAIMED, Checked, sbc_emulator, sbc_simulator
 
 MOVED = 0.5
@@ -116,10 +117,10 @@ def sbc_text(checked: Checked, how: str) -> str:
 
 
 # -- left out ---------------------------------------------------------------------------------------------------------
-def loco_text(forecasts: Sequence[Forecast]) -> str:
+def loco_text(forecasts: Sequence[Forecast], how: str = "effects of the trial as estimated") -> str:
     """Tell of cohorts that were left out."""
     out = [
-        "## Every cohort left out in turn (linear refits; cohorts as units)", "",
+        f"## Every cohort left out in turn, {how} (linear refits; cohorts as units)", "",
         table(
             ("lane", "cohorts", "numbers", "in the 50 % interval (90 %)", "in the 90 % interval (90 %)", "mean PIT", ""),
             [
@@ -197,7 +198,8 @@ def _told() -> Callable[[str, float], None]:
 def report(fitted: Mapping[str, Fitted], args: argparse.Namespace, settings: Settings) -> tuple[str, dict[str, Any]]:
     """Run all checks and return them as text and as data."""
     texts: list[str] = []
-    told: dict[str, Any] = {"sbc_emulator": {}, "loco": {}, "refits": {}}
+    told: dict[str, Any] = {"sbc_emulator": {}, "loco": {}, "widened": {}, "refits": {}}
+    wide = widenings(fitted, args.seed)
     tell = _told()
     for name, f in fitted.items():
         before = fitted[f.block.after] if f.block.after else None
@@ -206,6 +208,7 @@ def report(fitted: Mapping[str, Fitted], args: argparse.Namespace, settings: Set
             checked = sbc_emulator(f, args.truths, args.seed, before=before, passes=args.passes, lack=args.lack)
             told["sbc_emulator"][name] = checked
         told["loco"][name], told["refits"][name] = leave_one_out(f, args.seed), without_series(f)
+        told["widened"][name] = leave_one_out(f, args.seed, wide[f.block.disease].factor)
     if args.cross in fitted:
         tell(f"{args.cross}: Markov chains", 0.0)
         told["cross_check"] = cross_check(fitted[args.cross], args.seed)
@@ -220,12 +223,16 @@ def report(fitted: Mapping[str, Fitted], args: argparse.Namespace, settings: Set
     how = "through the emulator" + (" and what it misses" if args.lack else "")
     ordered = sorted(told["sbc_emulator"].values(), key=lambda c: c.passes)
     texts += [sbc_text(c, how) for c in ordered]
-    texts.append(loco_text([f for mine in told["loco"].values() for f in mine]))
+    every = {k: [f for mine in told[k].values() for f in mine] for k in ("loco", "widened")}
+    factors = ", ".join(f"{d.upper()} times {w.factor:.2f}" for d, w in wide.items())
+    texts += [loco_text(every["loco"]), loco_text(every["widened"], f"effects of the trial as they ship, {factors}")]
     texts.append(refits_text(told["refits"]))
     data = {
         "sbc_emulator": {k: _sbc_json(c) for k, c in told["sbc_emulator"].items()},
         "loco": {k: [asdict(f) for f in mine] for k, mine in told["loco"].items()},
-        "lanes": by_lane([f for mine in told["loco"].values() for f in mine]),
+        "widened": {k: [asdict(f) for f in mine] for k, mine in told["widened"].items()},
+        "lanes": by_lane(every["loco"]),
+        "lanes_widened": by_lane(every["widened"]),
         "refits": {k: [asdict(r) for r in mine] for k, mine in told["refits"].items()},
     }
     if "cross_check" in told:

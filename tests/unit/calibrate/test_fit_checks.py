@@ -30,7 +30,7 @@ def test_all_checks_are_told(cells):
         assert title in text
     assert "Second method" not in text  # its block is not there
     told = json.loads(json.dumps(data, default=_as_json))
-    assert set(told) == {"sbc_emulator", "loco", "lanes", "refits"}
+    assert set(told) == {"sbc_emulator", "loco", "widened", "lanes", "lanes_widened", "refits"}
     assert len(told["loco"]["cells"]) == len(cells.data)
     assert np.shape(told["sbc_emulator"]["cells"]["ranks"]) == (3, len(cells.block.names))
 
