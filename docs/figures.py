@@ -115,9 +115,14 @@ READ = (
 """Definitions on the page of readouts; the command shows all of them."""
 
 
+def at_point(replicates: int, patients: int | None = None) -> Settings:
+    """Settings of the pictures that show what a method does: at point values, whatever posterior ships."""
+    return Settings(replicates=replicates, patients=patients, threads=default_threads(), point=True)
+
+
 def readout(protocol: str = "affirm", replicates: int = 100) -> None:
     """Read a trial out, draw it, and put its numbers into docs/readout.md."""
-    settings = Settings(replicates=replicates, threads=default_threads(), point=True)
+    settings = at_point(replicates)
     with tempfile.TemporaryDirectory() as folder:
         data = read_out(load_protocol(protocol), settings, folder=Path(folder)).as_json()
     for part in ("observed", "truth"):
@@ -178,7 +183,7 @@ GIVEN = {
 
 def cells(replicates: int = 100) -> None:
     """Draw a single-arm series beside the same trial with no effect at all, and trials of MSC under each hypothesis."""
-    settings = Settings(replicates=replicates, threads=default_threads(), point=True)
+    settings = at_point(replicates)
     with tempfile.TemporaryDirectory() as folder:
         series, petrou, mesems = (
             predict(load_protocol(name), settings, folder=Path(folder) / name)
@@ -212,7 +217,7 @@ DRUG = {
 
 def dropout(protocol: str = "riluzole-1994", patients: int = 300, replicates: int = 200, at: float = 1.0) -> None:
     """Draw what death does to estimates of function, and put the table into docs/estimands.md."""
-    settings = Settings(replicates=replicates, patients=patients, threads=default_threads(), point=True)
+    settings = at_point(replicates, patients)
     found = {
         name: estimands(load_protocol(protocol), settings, at_years=at, changed=changed).as_json()
         for name, changed in DRUG.items()
@@ -299,7 +304,7 @@ def contrasts(replicates: int) -> list[dict]:
                 rater = protocol.blinding.model_copy(update={"rater": "blind" if way == "blind" else "open"})
                 made = predict(
                     protocol.model_copy(update={"blinding": rater}),
-                    Settings(replicates=replicates, threads=default_threads(), point=True),
+                    at_point(replicates),
                     gone if way == "nothing" else None, folder=Path(folder) / f"{name}-{way}",
                 )  # fmt: skip
                 by[way] = made.estimates
@@ -321,9 +326,9 @@ def into(page: str, part: str, text: str) -> None:
     file.write_text(f"{before}{mark}{text}\n{end}{after}", encoding="utf-8")
 
 
-def scored(card_file: Path) -> None:
+def scored(card_file: str = "runs/scorecard-all/scorecard.json") -> None:
     """Draw coverage and skill by lane, and write the tables of a scorecard."""
-    card = json.loads(card_file.read_text(encoding="utf-8"))
+    card = json.loads(Path(card_file).read_text(encoding="utf-8"))
     lanes_of_test = lanes_of(card)
     picture([coverage_figure(lanes_of_test), ratio_figure(lanes_of_test)], HERE / "scorecard.png", 1100, 460)
     into("validation.md", "scorecard", scorecard_markdown(card))
@@ -376,29 +381,22 @@ def beside(rows: list, ways: list, names: Names, axis: str, given: Mapping[str, 
     return fig
 
 
+MADE = {
+    "natural_history": lambda: [natural(disease) for disease in NATURAL],
+    "readout": readout,
+    "reconstitution": reconstitution,
+    "cells": cells,
+    "dropout": dropout,
+    "open_label": open_label,
+    "scorecard": scored,
+}
+"""What the program makes by name; what follows the name is given on."""
+
+
 def main() -> None:
     """Run MIST if need be, and draw."""
-    if sys.argv[1:] == ["natural_history"]:
-        for disease in NATURAL:
-            natural(disease)
-        return
-    if sys.argv[1:] == ["readout"]:
-        readout()
-        return
-    if sys.argv[1:] == ["reconstitution"]:
-        reconstitution()
-        return
-    if sys.argv[1:] == ["cells"]:
-        cells()
-        return
-    if sys.argv[1:] == ["dropout"]:
-        dropout()
-        return
-    if sys.argv[1:] == ["open_label"]:
-        open_label()
-        return
-    if sys.argv[1:2] == ["scorecard"]:
-        scored(Path(sys.argv[2]))
+    if sys.argv[1:2] and sys.argv[1] in MADE:
+        MADE[sys.argv[1]](*sys.argv[2:])
         return
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     p = predict(load_protocol("mist"), Settings(threads=default_threads()), folder=folder)

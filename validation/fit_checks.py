@@ -26,15 +26,10 @@ from stemtrial.calibrate.fit import Fitted, Settings, fit
 from stemtrial.calibrate.loco import JUDGED, Forecast, Refit, by_lane, leave_one_out, without_series
 from stemtrial.calibrate.posterior import widenings
 from stemtrial.calibrate.sbc_checks import CLAIMED, Checked, sbc_emulator, sbc_simulator
+from stemtrial.report.markdown import markdown_table
 
 MOVED = 0.5
 """Shift of a refit, in standard deviations of the posterior, that is told parameter by parameter."""
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Return a Markdown table."""
-    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-    return "\n".join([*lines, *("| " + " | ".join(str(x) for x in row) + " |" for row in rows)])
 
 
 def _range(low: float, high: float, digits: int = 2) -> str:
@@ -53,7 +48,7 @@ def cross_text(found: CrossCheck, title: str) -> str:
         ordered = sorted(rows, key=lambda r: (r.agrees, -abs(r.difference)))
         out += [
             "", f"### Chain with the {name}: {sum(r.agrees for r in rows)} of {len(rows)} parameters agree", "",
-            table(
+            markdown_table(
                 ("parameter", "smoother, mean (SD)", "difference, SD", "ratio of SDs", "R-hat", "effective draws", ""),
                 [
                     (f"`{r.parameter}`", f"{r.mean:+.2f} ({r.sd:.2f})", f"{r.difference:+.2f}", f"{r.ratio:.2f}",
@@ -64,7 +59,7 @@ def cross_text(found: CrossCheck, title: str) -> str:
         ]  # fmt: skip
     out += [
         "", "### Published numbers under each posterior, which has seen them (coverage above the claim is expected)", "",
-        table(
+        markdown_table(
             ("posterior", "in the 50 % interval", "in the 90 % interval", "mean PIT"),
             [(name, *_cover(rows), f"{np.mean([f.pit for f in rows]):.2f}") for name, rows in found.predictive.items()],
         ),
@@ -95,7 +90,7 @@ def sbc_text(checked: Checked, how: str) -> str:
         f"## Synthetic truths {how}: {checked.block}, {n} truths", "",
         f"Pooled coverage of 90 % intervals must lie within {low:.0%} to {high:.0%}: "
         + ("it does." if checked.passes else "**it does not.**"), "",
-        table(("interval", "pooled coverage", "95 %, truths as units"), pooled), "",
+        markdown_table(("interval", "pooled coverage", "95 %, truths as units"), pooled), "",
     ]  # fmt: skip
     half, most, z = c.coverage(0.5), c.coverage(0.9), checked.z_scores
     p = c.uniformity() if n >= 10 else np.full(len(checked.names), np.nan)
@@ -113,7 +108,7 @@ def sbc_text(checked: Checked, how: str) -> str:
         "z-score, mean (SD)",
         "p, uniform ranks",
     )
-    return "\n".join([*out, table(head, rows)])
+    return "\n".join([*out, markdown_table(head, rows)])
 
 
 # -- left out ---------------------------------------------------------------------------------------------------------
@@ -121,7 +116,7 @@ def loco_text(forecasts: Sequence[Forecast], how: str = "effects of the trial as
     """Tell of cohorts that were left out."""
     out = [
         f"## Every cohort left out in turn, {how} (linear refits; cohorts as units)", "",
-        table(
+        markdown_table(
             ("lane", "cohorts", "numbers", "in the 50 % interval (90 %)", "in the 90 % interval (90 %)", "mean PIT", ""),
             [
                 (r["lane"], r["cohorts"], r["outcomes"], _with_ends(r, "50"), _with_ends(r, "90"),
@@ -139,7 +134,7 @@ def loco_text(forecasts: Sequence[Forecast], how: str = "effects of the trial as
         for f in misses
     ]  # fmt: skip
     head = ("lane", "outcome", "statistic", "published", "forecast, median (90 %)", "PIT", "CRPS")
-    return "\n".join([*out, table(head, rows) if rows else "None."])
+    return "\n".join([*out, markdown_table(head, rows) if rows else "None."])
 
 
 def _with_ends(r: Mapping[str, Any], level: str) -> str:
@@ -156,13 +151,13 @@ def refits_text(refits: Mapping[str, Sequence[Refit]]) -> str:
         if r.studies else (block, r.title, "none", "", "")
         for block, mine in refits.items() for r in mine
     ]  # fmt: skip
-    out.append(table(("block", "", "studies (numbers)", f"moved by more than {MOVED:g} SD", "most"), rows))
+    out.append(markdown_table(("block", "", "studies (numbers)", f"moved by more than {MOVED:g} SD", "most"), rows))
     moved = [
         (block, r.title, f"`{s.parameter}`", f"{s.shift:+.2f}", f"{s.ratio:.2f}")
         for block, mine in refits.items() for r in mine for s in r.shifts if abs(s.shift) > MOVED
     ]  # fmt: skip
     if moved:
-        out += ["", table(("block", "", "parameter", "shift, SD", "ratio of SDs"), moved)]
+        out += ["", markdown_table(("block", "", "parameter", "shift, SD", "ratio of SDs"), moved)]
     return "\n".join(out)
 
 

@@ -63,9 +63,10 @@ def calibration_report(
         one is a share or count of patients, else in its unit.
     """
     s, found = settings or Settings(), columns(fitted)
+    wide = widenings(fitted, s.seed) if widened is None else widened
     blocks = [_block(n, f, fitted, s, (core_hours or {}).get(n)) for n, f in fitted.items()]
     told = {
-        "label": label, "widened": {d: asdict(w) for d, w in (widened or widenings(fitted, s.seed)).items()},
+        "label": label, "widened": {d: asdict(w) for d, w in wide.items()},
         "settings": {"seed": s.seed, "members": s.members, "passes": s.passes}, "blocks": blocks,
         "at_prior": list(found.at_prior), "fixed": list(found.fixed),
     }  # fmt: skip

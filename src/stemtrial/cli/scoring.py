@@ -35,8 +35,8 @@ BLIND = Path("validation") / "blind"
 EACH = 2
 """Replicates of each draw: draws differ by more than the replicates of one, and cost as much as to recruit anew."""
 FULL_DRAWS = 100
-"""Draws where nothing is said. Each recruits people of its own, which is most of the cost: about half an hour of one
-core for each twenty-five."""
+"""Draws where nothing is said. Each recruits people of its own, which is most of the cost: about eighteen minutes of
+one core for each twenty-five."""
 MANY_DRAWS = 25
 """Draws from which on two replicates of each are enough to judge by."""
 SHOWN = 25

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from stemtrial.calibrate.report import STAYS
 from stemtrial.report.colours import light, veil
+from stemtrial.report.markdown import markdown_table
 from stemtrial.report.marks import LABEL_CHARS, LINE, Rows, arrows_of, bars_of, safe
 from stemtrial.report.page import document, write_whole
 from stemtrial.report.scorecard import labels_of
@@ -311,35 +312,51 @@ def widened_sentences(report: Mapping[str, Any]) -> list[str]:
 
 def markdown(report: Mapping[str, Any]) -> str:
     """Return the tables of docs/calibration.md."""
-    told = [f"Posterior `{report['label']}`, seed {report['settings']['seed']}." if report["label"] else ""]
-    told += [
+    blocks = report["blocks"]
+    told = [
+        f"Posterior `{report['label']}`, seed {report['settings']['seed']}." if report["label"] else "",
         "",
-        "| block | parameters | members | passes | data | trials | directions told | stay at their priors | "
-        "inside 90 % (before) | inside 50 % |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for b in report["blocks"]:
-        c, i, inside = b["cost"], b["identifiability"], b["coverage"][0]
-        stays = sum(p["stays_at_prior"] for p in b["parameters"])
-        told.append(
-            f"| {b['title']} | {i['parameters']} | {c['members']} | {c['passes']} | {c['data']} | {c['trials']} | "
-            f"{i['told']} | {stays} | {percent(inside['inside90'])} ({percent(inside['prior90'])}) | "
-            f"{percent(inside['inside50'])} |"
-        )
-    told += ["", *(f"- {s}" for s in widened_sentences(report))]
-    for b in report["blocks"]:
-        told += ["", f"### {b['title'][:1].upper()}{b['title'][1:]}", ""]
-        told += ["| parameter | prior, 90 % | posterior, 90 % | shrinkage | informed by |", "|---|---|---|---|---|"]
+        markdown_table(
+            ["block", "parameters", "members", "passes", "data", "trials", "directions told", "stay at their priors",
+             "inside 90 % (before)", "inside 50 %"],
+            [_block_cells(b) for b in blocks],
+        ),
+        "",
+        *(f"- {s}" for s in widened_sentences(report)),
+    ]  # fmt: skip
+    for b in blocks:
+        parameters = sorted(b["parameters"], key=lambda p: -(p["shrinkage"] or 0.0))
         told += [
-            f"| `{p['name']}` | {number(p['prior']['median'])} ({span(p['prior']['pi90'])}) | "
-            f"{number(p['posterior']['median'])} ({span(p['posterior']['pi90'])}) | {shrunk(p)} | "
-            f"{', '.join(d['outcome_id'] for d in p['informed_by']) or '–'} |"
-            for p in sorted(b["parameters"], key=lambda p: -(p["shrinkage"] or 0.0))
-        ]
-        told += ["", "| effect of the trial | SD before, 90 % | SD after, 90 % | prior left |", "|---|---|---|---|"]
-        told += [
-            f"| `{e['name']}` | {number(e['prior']['median'])} ({span(e['prior']['pi90'])}) | "
-            f"{number(e['posterior']['median'])} ({span(e['posterior']['pi90'])}) | {percent(e['prior_share'])} |"
-            for e in b["effects"]
-        ]
+            "", f"### {b['title'][:1].upper()}{b['title'][1:]}", "",
+            markdown_table(
+                ["parameter", "prior, 90 %", "posterior, 90 %", "shrinkage", "informed by"],
+                [
+                    (f"`{p['name']}`", _with_interval(p["prior"]), _with_interval(p["posterior"]), shrunk(p),
+                     ", ".join(d["outcome_id"] for d in p["informed_by"]) or "–")
+                    for p in parameters
+                ],
+            ),
+            "",
+            markdown_table(
+                ["effect of the trial", "SD before, 90 %", "SD after, 90 %", "prior left"],
+                [
+                    (f"`{e['name']}`", _with_interval(e["prior"]), _with_interval(e["posterior"]),
+                     percent(e["prior_share"]))
+                    for e in b["effects"]
+                ],
+            ),
+        ]  # fmt: skip
     return "\n".join(told).strip() + "\n"
+
+
+def _block_cells(b: Row) -> tuple[object, ...]:
+    c, i, inside = b["cost"], b["identifiability"], b["coverage"][0]
+    stays = sum(p["stays_at_prior"] for p in b["parameters"])
+    return (
+        b["title"], i["parameters"], c["members"], c["passes"], c["data"], c["trials"], i["told"], stays,
+        f"{percent(inside['inside90'])} ({percent(inside['prior90'])})", percent(inside["inside50"]),
+    )  # fmt: skip
+
+
+def _with_interval(x: Mapping[str, Any]) -> str:
+    return f"{number(x['median'])} ({span(x['pi90'])})"

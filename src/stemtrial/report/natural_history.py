@@ -11,6 +11,7 @@ from typing import Any
 import plotly.graph_objects as go
 from markupsafe import Markup
 
+from stemtrial.report.markdown import markdown_table
 from stemtrial.report.marks import published_kind
 from stemtrial.report.natural_figures import (
     AXES,
@@ -86,20 +87,17 @@ def verdict(row: Row) -> str:
 
 def markdown(comparison: Sequence[Row]) -> str:
     """Return the comparison as a Markdown table, misses first."""
-    lines = [
-        "| quantity | simulated | published range | range to fit to | published values | verdict |",
-        "|---|---|---|---|---|---|",
-    ]
+    head = ["quantity", "simulated", "published range", "range to fit to", "published values", "verdict"]
+    rows = []
     for r in comparison:
         values = "; ".join(
             f"{number(shown(x['value'], r['unit']))} {x['outcome_id']} ({x['role']})" for x in r["published"]
         )
-        cells = (
+        rows.append((
             label_of(r), words(r["predicted"]["value"], r["predicted"]["mc95"], r["unit"]), range_of(r),
             range_of(r, "range_fit"), values or "–", f"**{verdict(r)}**" if r["inside"] is False else verdict(r),
-        )  # fmt: skip
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        ))  # fmt: skip
+    return markdown_table(head, rows)
 
 
 # -- tables -----------------------------------------------------------------------------------------------------------

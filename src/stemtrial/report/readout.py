@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from stemtrial.report.markdown import markdown_table
 from stemtrial.report.marks import arm_token
 from stemtrial.report.page import document, write_whole
 from stemtrial.report.readout_figures import (
@@ -163,32 +164,19 @@ def markdown(data: Mapping[str, Any]) -> str:
     everybody = "all" if len(arms) > 1 else arms[0]
     observed, truth = by_arm(data["observed"]), by_arm(data["truth"])
 
-    def line(*cells: str) -> str:
-        return "| " + " | ".join(cells) + " |"
-
     def told(row: Row | None, percent: bool = False, decimals: int | None = 0) -> str:
         cell = _cell(row, percent, decimals)
         return cell.text + (f" ({cell.notes[0]})" if cell.notes else "")
 
-    lines = [
-        "Observed:", "",
-        line("definition", *(f"{a}, %" for a in arms), *(f"hazard ratio, {a}" for a in treated), "kappa"),
-        "|---" * (2 + len(arms) + len(treated)) + "|",
-    ]  # fmt: skip
+    seen = []
     for name in dict.fromkeys(r["endpoint"] for r in data["observed"]):
         s = {a: observed[name, a] for a in (*arms, everybody)}
-        lines.append(
-            line(
-                f"`{name}`", *(told(s[a]["km_probability"], True) for a in arms),
-                *(told(s[a]["hazard_ratio"], decimals=2) for a in treated), told(s[everybody]["kappa"], decimals=2),
-            )
-        )  # fmt: skip
+        seen.append((
+            f"`{name}`", *(told(s[a]["km_probability"], True) for a in arms),
+            *(told(s[a]["hazard_ratio"], decimals=2) for a in treated), told(s[everybody]["kappa"], decimals=2),
+        ))  # fmt: skip
     causes = ", ".join(cause for cause, _ in CAUSES.values())
-    lines += [
-        "", "Truth, which no trial sees, all arms together:", "",
-        line("no.", "definition", "truly changed", "sensitivity, %", "predictive value, %", f"loss by {causes}, %"),
-        "|---" * 6 + "|",
-    ]  # fmt: skip
+    true = []
     numbers = {name: str(k) for k, name, _ in judged(data, everybody)}
     for name in dict.fromkeys(r["endpoint"] for r in data["truth"]):
         t = truth[name, everybody]
@@ -198,8 +186,13 @@ def markdown(data: Mapping[str, Any]) -> str:
             told(t.get("sensitivity"), True),
             told(t.get("predictive_value"), True),
         )
-        lines.append(line(numbers.get(name, "–"), f"`{name}`", *judgement, shares))
-    return "\n".join(lines)
+        true.append((numbers.get(name, "–"), f"`{name}`", *judgement, shares))
+    of_arms = ("definition", *(f"{a}, %" for a in arms), *(f"hazard ratio, {a}" for a in treated), "kappa")
+    of_all = ("no.", "definition", "truly changed", "sensitivity, %", "predictive value, %", f"loss by {causes}, %")
+    return (
+        f"Observed:\n\n{markdown_table(of_arms, seen)}\n\n"
+        f"Truth, which no trial sees, all arms together:\n\n{markdown_table(of_all, true)}"
+    )
 
 
 def _headline(data: Mapping[str, Any], arm: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from stemtrial.report.markdown import markdown_table
 from stemtrial.report.scorecard_groups import FORECASTERS, ROLES, percent
 from stemtrial.report.words import count, interval_words, number, scale_of, shown, span, statistic, years
 
@@ -27,7 +28,7 @@ def markdown(card: Mapping[str, Any]) -> str:
         f"{count(len(card['protocols']))} protocols ran; {count(len(card['rows']))} published outcomes are predicted, "
         f"{count(sum(r['role'] == 'sealed' for r in card['rows']))} of them sealed; {count(len(heads))} are headlines.",
         "", "**Rules of acceptance**, test cohorts together:", "",
-        _table(
+        markdown_table(
             ("rule", "value", "interval over cohorts", "cohorts", ""),
             [
                 (r["rule"], "–" if r["value"] is None else number(r["value"], 2), _ends(r["interval"]),
@@ -41,13 +42,10 @@ def markdown(card: Mapping[str, Any]) -> str:
         told += ["", f"**{title}**:", "", _groups([g for g in card["groups"] if g["by"] == by])]
     misses = [r for r in heads if r["role"] == "test" and r["agrees"] is False]
     told += ["", f"**Headlines of test studies outside their 90 % interval** ({len(misses)}):", ""]
-    told.append(_table(("study", "outcome", "who", "predicted, 90 %", "published", "why"), [_miss(r) for r in misses]))
+    told.append(
+        markdown_table(("study", "outcome", "who", "predicted, 90 %", "published", "why"), [_miss(r) for r in misses])
+    )
     return "\n".join(told)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-    return "\n".join([*lines, *("| " + " | ".join(c.replace("|", "/") for c in row) + " |" for row in rows)])
 
 
 def _ends(ends: Sequence[float] | None) -> str:
@@ -63,7 +61,7 @@ def _groups(groups: Sequence[Mapping[str, Any]]) -> str:
         judged = "" if c["judged"] else "not judged"
         rows.append((g["name"], ROLES[g["role"]], count(c["cohorts"]), count(c["outcomes"]), *shares, *ratios, judged))
     head = ("", "role", "cohorts", "headlines", "in 90 %", "in 50 %", "CRPS / meta-analysis", "CRPS / no change", "")
-    return _table(head, rows)
+    return markdown_table(head, rows)
 
 
 def _share(c: Mapping[str, Any], level: int) -> str:
